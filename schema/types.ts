@@ -1,0 +1,99 @@
+/**
+ * The words that the values are made of. A constraint stands on the type it belongs to, once, and every key of that type
+ * carries it. Patterns are RE2 (Helm's engine) and mean the same to ECMAScript (ajv's).
+ */
+
+/**
+ * Key of a model: lower-case letters, digits, dots and dashes, at most 63 characters.
+ * @pattern ^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$
+ * @maxLength 63
+ */
+export type ModelAlias = string;
+
+/**
+ * Key of a server and name of its Deployment: a DNS label, at most 63 characters.
+ * @pattern ^[a-z]([-a-z0-9]*[a-z0-9])?$
+ * @maxLength 63
+ */
+export type ServerName = string;
+
+/**
+ * A model's name as Ollama writes it: `[host[:port]/][namespace/]model[:tag]`.
+ * @pattern ^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?([A-Za-z0-9][A-Za-z0-9._-]*[/])?[A-Za-z0-9][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)?$
+ * @maxLength 255
+ */
+export type OllamaName = string;
+
+/**
+ * CPU in whole cores or millicores: `2`, `500m`.
+ * @pattern ^[1-9][0-9]{0,5}m?$
+ */
+export type CpuQuantity = string;
+
+/**
+ * Memory or storage in whole binary or decimal units: `8Gi`, `40G`, `512Mi`.
+ * @pattern ^[1-9][0-9]{0,6}(Mi|Gi|Ti|M|G|T)$
+ */
+export type ByteQuantity = string;
+
+/**
+ * A time as Ollama reads it: whole seconds, minutes or hours (`90s`, `10m`, `24h`), `0` for at once, `-1` for never.
+ * @pattern ^(-1|0|[1-9][0-9]{0,5}(s|m|h))$
+ */
+export type OllamaDuration = string;
+
+/**
+ * Name of an object of the cluster (a DNS subdomain), or empty for none.
+ * @pattern ^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$
+ * @maxLength 253
+ */
+export type OptionalObjectName = string;
+
+/**
+ * Name of an object of the cluster (a DNS subdomain).
+ * @pattern ^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$
+ * @maxLength 253
+ */
+export type ObjectName = string;
+
+/**
+ * A label or annotation key, with or without a prefix.
+ * @pattern ^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$
+ * @maxLength 316
+ */
+export type QualifiedName = string;
+
+/**
+ * A label's value, at most 63 characters.
+ * @pattern ^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$
+ * @maxLength 63
+ */
+export type LabelValue = string;
+
+/**
+ * An image without tag or digest: `ollama/ollama`, `registry.example.com:5000/team/image`.
+ * @pattern ^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*$
+ * @maxLength 255
+ */
+export type ImageRepository = string;
+
+/**
+ * An image's tag, or empty for the chart's appVersion.
+ * @pattern ^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$
+ */
+export type ImageTag = string;
+
+/**
+ * A SHA-256 digest (`sha256:` and 64 hexadecimal digits), or empty for none.
+ * @pattern ^(sha256:[0-9a-f]{64})?$
+ */
+export type Digest = string;
+
+/** When the kubelet pulls an image. */
+export type PullPolicy = 'Always' | 'IfNotPresent' | 'Never';
+
+/** How much a process writes to its log. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Whose requests and loads go first: interactive before standard before batch. */
+export type Priority = 'interactive' | 'standard' | 'batch';

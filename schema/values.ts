@@ -1,0 +1,520 @@
+import type {
+  ByteQuantity,
+  CpuQuantity,
+  Digest,
+  ImageRepository,
+  ImageTag,
+  LabelValue,
+  LogLevel,
+  ModelAlias,
+  ObjectName,
+  OllamaDuration,
+  OllamaName,
+  OptionalObjectName,
+  Priority,
+  PullPolicy,
+  QualifiedName,
+  ServerName,
+} from './types.ts';
+
+/** The values of the chart. This file is the only source of values.schema.json and of the comments in values.yaml. */
+export interface Values {
+  /** Values that a parent chart shares with its subcharts; nothing in here is read. */
+  global: Record<string, unknown>;
+
+  /** For a parent chart's `condition:` alone; the chart itself renders whatever this says. */
+  enabled?: boolean;
+
+  /**
+   * Put before the name of every object, so that two releases fit in one namespace; empty for none.
+   * @pattern ^([a-z]([-a-z0-9]*[a-z0-9])?-)?$
+   * @maxLength 40
+   */
+  namePrefix: string;
+
+  /** Labels added to every object and pod. */
+  commonLabels: Record<QualifiedName, LabelValue>;
+
+  /**
+   * Names of the Secrets with which images are pulled.
+   * @maxItems 16
+   */
+  imagePullSecrets: ObjectName[];
+
+  /** Image of the management service: gateway and agent are its entry points. */
+  image: Image;
+
+  /** Where models are pulled from. */
+  modelRegistry: ModelRegistry;
+
+  /** The models that clients can ask for, by key or by name. */
+  models: Record<ModelAlias, Model>;
+
+  /** What every server has unless it says otherwise under `servers`. */
+  serverDefaults: Server;
+
+  /** The Ollama Deployments by name; each may override any key of `serverDefaults`. */
+  servers: Record<ServerName, ServerOverrides>;
+
+  /** The one claim of the servers whose `cache.mode` is `shared`. */
+  sharedCache: SharedCache;
+
+  /**
+   * Longest time in seconds that one answer may take; gateway, agent, ingress and pods' grace periods follow it.
+   * @asType integer
+   * @minimum 10
+   * @maximum 86400
+   */
+  generationTimeoutSeconds: number;
+
+  /** The gateway: the one address that clients use. */
+  gateway: Gateway;
+
+  /** The agent beside each Ollama. */
+  agent: Agent;
+
+  /** How the gateway is reached from outside the cluster. */
+  ingress: Ingress;
+
+  /** Upper bound of what the namespace may ask for, computed from the maximum of every server and the gateway. */
+  resourceQuota: Toggle;
+
+  /** Bounds and defaults for each container and claim, computed from the largest of them. */
+  limitRange: Toggle;
+}
+
+/** A switch. */
+export interface Toggle {
+  /** Whether it is rendered. */
+  enabled: boolean;
+}
+
+/** A container image. */
+export interface Image {
+  /** Image without tag or digest. */
+  repository: ImageRepository;
+  /** Tag; empty for the chart's appVersion. */
+  tag: ImageTag;
+  /** Digest that wins over the tag; empty for none. */
+  digest: Digest;
+  /** When the kubelet pulls it. */
+  pullPolicy: PullPolicy;
+}
+
+/** A private mirror of Ollama's model registry. */
+export interface ModelRegistry {
+  /**
+   * `host[:port]` put before every pulled name that has no host of its own; empty for Ollama's public registry.
+   * @pattern ^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?)?$
+   * @maxLength 255
+   */
+  host: string;
+  /** Whether plain HTTP and unverified certificates are accepted. */
+  insecure: boolean;
+  /**
+   * HTTPS proxy for pulls, such as `http://proxy.example.com:3128`; empty for none.
+   * @pattern ^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?)?$
+   * @maxLength 255
+   */
+  httpsProxy: string;
+}
+
+/** A model: what is pulled, and what is made of it. */
+export interface Model {
+  /** Name under which Ollama serves it; clients may use it instead of the key. */
+  name: OllamaName;
+  /** Name of the model that is pulled. */
+  pull: OllamaName;
+  /** Digest that the pulled manifest must have; empty for any. */
+  digest: Digest;
+  /**
+   * System prompt built into the served model, with no three quotes in a row and none at its end; empty for the pulled one's own.
+   * @pattern ^([^"]|"[^"]|""[^"])*$
+   * @maxLength 16384
+   */
+  system: string;
+  /** Parameters built into the served model, as in a Modelfile (`temperature: 0.2`); num_thread is set from the CPU limit. */
+  parameters: Record<ParameterName, ParameterValue>;
+  /** Whose loads go first on a server of several models. */
+  priority: Priority;
+}
+
+/**
+ * Name of a Modelfile parameter.
+ * @pattern ^[a-z][a-z_]*$
+ * @maxLength 63
+ */
+export type ParameterName = string;
+
+/**
+ * Value of a Modelfile parameter.
+ */
+export type ParameterValue = ParameterText | boolean | ParameterNumber;
+
+/**
+ * A text, on one line.
+ * @pattern ^[^"\n\r]*$
+ * @maxLength 255
+ */
+export type ParameterText = string;
+
+/**
+ * A number.
+ * @minimum -1000000000
+ * @maximum 1000000000
+ */
+export type ParameterNumber = number;
+
+/** An Ollama Deployment. */
+export interface Server {
+  /** Whether it is deployed; its models are unknown to the gateway while it is not. */
+  enabled: boolean;
+  /**
+   * Keys of the models it serves.
+   * @maxItems 64
+   * @uniqueItems true
+   */
+  models: ModelAlias[];
+  /** How many pods it has. */
+  replicas: Replicas;
+  /** What each pod's Ollama asks for. */
+  resources: ServerResources;
+  /** How Ollama is set up. */
+  ollama: Ollama;
+  /** Where its models are kept. */
+  cache: Cache;
+  /** How long a new pod may take. */
+  startup: Startup;
+  /** Scaling by the number of pods. */
+  autoscaling: Autoscaling;
+  /** How many of its pods may be gone at a time when nodes are drained. */
+  podDisruptionBudget: PodDisruptionBudget;
+  /** Where its pods go. */
+  scheduling: Scheduling;
+}
+
+/**
+ * What a server says differently from `serverDefaults`. The generator takes the schema of this from that of Server, with
+ * nothing required: mapped types lose the constraints on their keys in ts-json-schema-generator.
+ */
+export type ServerOverrides = DeepPartial<Server>;
+
+/** Every key optional, at every depth; lists are replaced whole. */
+export type DeepPartial<T> = T extends (infer _Item)[]
+  ? T
+  : T extends object
+    ? { [K in keyof T]?: DeepPartial<T[K]> }
+    : T;
+
+/** A range of replicas. */
+export interface Replicas {
+  /**
+   * Fewest pods; 0 leaves the server without any until something scales it (Kubernetes 1.37 or later, or KEDA).
+   * @asType integer
+   * @minimum 0
+   * @maximum 1000
+   */
+  min: number;
+  /**
+   * Most pods.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1000
+   */
+  max: number;
+}
+
+/** Requests and limits alike. */
+export interface ServerResources {
+  /** CPU; Ollama runs as many threads as whole cores of it. */
+  cpu: CpuQuantity;
+  /** Memory, of which loaded models outside a GPU, their context and the page cache are part. */
+  memory: ByteQuantity;
+  /**
+   * GPUs, in whole devices.
+   * @asType integer
+   * @minimum 0
+   * @maximum 64
+   */
+  gpu: number;
+  /** Name under which the device plugin offers GPUs. */
+  gpuResource: QualifiedName;
+}
+
+/** Settings of Ollama itself. */
+export interface Ollama {
+  /** Image of Ollama. */
+  image: Image;
+  /**
+   * Requests that one loaded model answers at the same time (OLLAMA_NUM_PARALLEL).
+   * @asType integer
+   * @minimum 1
+   * @maximum 256
+   */
+  parallel: number;
+  /**
+   * Context of one request in tokens (OLLAMA_CONTEXT_LENGTH).
+   * @asType integer
+   * @minimum 256
+   * @maximum 2097152
+   */
+  contextLength: number;
+  /** How long an unused model stays loaded (OLLAMA_KEEP_ALIVE). */
+  keepAlive: OllamaDuration;
+  /** Whether attention is computed in blocks, which saves memory (OLLAMA_FLASH_ATTENTION). */
+  flashAttention: boolean;
+  /** Type of the context's cache: smaller types save memory and cost precision (OLLAMA_KV_CACHE_TYPE). */
+  kvCacheType: 'f16' | 'q8_0' | 'q4_0';
+  /**
+   * Memory in MiB that a runner may keep for prompts seen before (LLAMA_ARG_CACHE_RAM); 0 for none.
+   * @asType integer
+   * @minimum 0
+   * @maximum 1048576
+   */
+  promptCacheMiB: number;
+  /** Further environment variables of Ollama, by name. */
+  extraEnv: Record<EnvironmentName, EnvironmentValue>;
+}
+
+/**
+ * Name of an environment variable.
+ * @pattern ^[A-Z_][A-Z0-9_]*$
+ * @maxLength 255
+ */
+export type EnvironmentName = string;
+
+/**
+ * Value of an environment variable.
+ * @maxLength 4096
+ */
+export type EnvironmentValue = string;
+
+/** Where a server's models are kept. */
+export interface Cache {
+  /**
+   * `ephemeral`: a claim for each pod, filled by it; `shared`: one claim for all servers, filled by a Job and mounted
+   * read-only; `image`: an OCI image that holds the models (Kubernetes 1.35 or later).
+   */
+  mode: 'ephemeral' | 'shared' | 'image';
+  /** Size of an ephemeral claim. */
+  size: ByteQuantity;
+  /** Storage class of an ephemeral claim; empty for the cluster's default. */
+  storageClass: OptionalObjectName;
+  /** The OCI image of the mode `image`. */
+  image: ModelImage;
+}
+
+/** An OCI image whose root is an Ollama models folder (blobs and manifests). */
+export interface ModelImage {
+  /**
+   * Reference of the image with tag or digest; needed by the mode `image` alone.
+   * @pattern ^([A-Za-z0-9][A-Za-z0-9._/:@-]*)?$
+   * @maxLength 512
+   */
+  reference: string;
+  /** When the kubelet pulls it. */
+  pullPolicy: PullPolicy;
+}
+
+/** The claim shared by all servers of the cache mode `shared`. */
+export interface SharedCache {
+  /** Size of the claim. */
+  size: ByteQuantity;
+  /** Storage class of the claim; empty for the cluster's default. */
+  storageClass: OptionalObjectName;
+  /** Access mode of the claim; more than one pod needs ReadWriteMany. */
+  accessMode: 'ReadWriteMany' | 'ReadWriteOnce';
+  /** Name of a claim that exists already, used instead of making one; empty for none. */
+  existingClaim: OptionalObjectName;
+}
+
+/** Time budgets in seconds, from the sizes of the models and the rates of network and disk. */
+export interface Startup {
+  /**
+   * Longest time in seconds to bring all models of the server to its disk.
+   * @asType integer
+   * @minimum 10
+   * @maximum 86400
+   */
+  downloadSeconds: number;
+  /**
+   * Longest time in seconds to load the models of the server from its disk.
+   * @asType integer
+   * @minimum 10
+   * @maximum 86400
+   */
+  loadSeconds: number;
+}
+
+/** A HorizontalPodAutoscaler on CPU. */
+export interface Autoscaling {
+  /** Whether it is rendered; without it, or with a GPU, the server has `replicas.min` pods. */
+  enabled: boolean;
+  /**
+   * CPU use in percent of the request that the autoscaler aims at.
+   * @asType integer
+   * @minimum 1
+   * @maximum 100
+   */
+  cpuUtilizationPercent: number;
+}
+
+/** A PodDisruptionBudget. */
+export interface PodDisruptionBudget {
+  /** Whether it is rendered. */
+  enabled: boolean;
+  /**
+   * Pods that a drain may take away at the same time.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1000
+   */
+  maxUnavailable: number;
+}
+
+/** Where pods go. */
+export interface Scheduling {
+  /** Labels that a node must have. */
+  nodeSelector: Record<QualifiedName, LabelValue>;
+  /**
+   * Taints that the pods tolerate.
+   * @maxItems 32
+   */
+  tolerations: Toleration[];
+  /** PriorityClass of the pods; empty for the cluster's default. */
+  priorityClassName: OptionalObjectName;
+  /** RuntimeClass of the pods, such as `nvidia`; empty for the cluster's default. */
+  runtimeClassName: OptionalObjectName;
+}
+
+/** A toleration, as Kubernetes writes it. */
+export interface Toleration {
+  /** Key of the taint; without one, every key. */
+  key?: QualifiedName;
+  /** Exists for any value, Equal for the one given. */
+  operator?: 'Exists' | 'Equal';
+  /** Value of the taint. */
+  value?: LabelValue;
+  /** Effect of the taint; without one, every effect. */
+  effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+  /**
+   * Seconds that a pod stays on a node with a NoExecute taint.
+   * @asType integer
+   * @minimum 0
+   * @maximum 86400
+   */
+  tolerationSeconds?: number;
+}
+
+/** What a container of the management service asks for: CPU is a request, memory a request and a limit. */
+export interface Resources {
+  /** CPU requested. */
+  cpu: CpuQuantity;
+  /** Memory requested, and its limit. */
+  memory: ByteQuantity;
+}
+
+/** The gateway. */
+export interface Gateway {
+  /** How many pods it has. */
+  replicas: GatewayReplicas;
+  /** What each pod asks for. */
+  resources: Resources;
+  /** Scaling by the number of pods. */
+  autoscaling: Autoscaling;
+  /** How many of its pods may be gone at a time when nodes are drained. */
+  podDisruptionBudget: PodDisruptionBudget;
+  /** Where its pods go. */
+  scheduling: Scheduling;
+  /** The Service that clients inside the cluster use. */
+  service: GatewayService;
+  /**
+   * Largest request body in MiB.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1024
+   */
+  maxBodyMiB: number;
+  /** How much it writes to its log. */
+  logLevel: LogLevel;
+}
+
+/** A range of gateway pods. */
+export interface GatewayReplicas {
+  /**
+   * Fewest pods.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1000
+   */
+  min: number;
+  /**
+   * Most pods.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1000
+   */
+  max: number;
+}
+
+/** The Service `model-management`. */
+export interface GatewayService {
+  /** Type of the Service. */
+  type: 'ClusterIP' | 'NodePort' | 'LoadBalancer';
+  /**
+   * Port of the Service.
+   * @asType integer
+   * @minimum 1
+   * @maximum 65535
+   */
+  port: number;
+  /**
+   * Seconds for which a client keeps the same gateway pod; 0 for no affinity.
+   * @asType integer
+   * @minimum 0
+   * @maximum 86400
+   */
+  sessionAffinitySeconds: number;
+}
+
+/** The agent. */
+export interface Agent {
+  /** What it asks for in each pod. */
+  resources: Resources;
+  /** How much it writes to its log. */
+  logLevel: LogLevel;
+}
+
+/** An Ingress in front of the gateway. */
+export interface Ingress {
+  /** Whether it is rendered. */
+  enabled: boolean;
+  /** Class of the Ingress. */
+  className: ObjectName;
+  /**
+   * Host name that clients use.
+   * @pattern ^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$
+   * @maxLength 253
+   */
+  host: string;
+  /** Encryption of what comes from outside. */
+  tls: IngressTls;
+  /** Further annotations, which win over the chart's own. */
+  annotations: Record<QualifiedName, AnnotationValue>;
+}
+
+/**
+ * Value of an annotation.
+ * @maxLength 8192
+ */
+export type AnnotationValue = string;
+
+/** TLS of the Ingress. */
+export interface IngressTls {
+  /** Whether the Ingress is served by TLS. */
+  enabled: boolean;
+  /** Secret with the certificate; made by cert-manager where `clusterIssuer` is set. */
+  secretName: ObjectName;
+  /** ClusterIssuer of cert-manager that makes the certificate; empty where the Secret comes from elsewhere. */
+  clusterIssuer: OptionalObjectName;
+}
