@@ -1,0 +1,24 @@
+import { defineEnvironment } from '../../generator/environment.ts';
+
+export default defineEnvironment({
+  purpose: 'Every model as in production, with as few pods as can be, to try a change on.',
+  values: {
+    serverDefaults: { cache: { storageClass: 'fast-ssd' } },
+    sharedCache: { storageClass: 'fast-ssd' },
+    servers: {
+      'ollama-llama': { replicas: { min: 1, max: 1 } },
+      'ollama-qwen': { replicas: { min: 1, max: 1 } },
+      'ollama-gpt-oss': { replicas: { min: 1, max: 1 } },
+      'ollama-legal-analysis': { replicas: { min: 1, max: 2 } },
+      'ollama-risk-assessment': { replicas: { min: 1, max: 2 } },
+      'ollama-summary': { replicas: { min: 1, max: 2 } },
+      'ollama-recommendations': { replicas: { min: 1, max: 2 } },
+    },
+    gateway: { replicas: { min: 2, max: 2 } },
+    ingress: {
+      enabled: true,
+      host: 'staging.models.fineprint.ai',
+      tls: { clusterIssuer: 'letsencrypt-staging' },
+    },
+  },
+});

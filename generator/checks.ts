@@ -1,0 +1,128 @@
+import { type FleetServer, fleetOf } from './fleet.ts';
+import { gpus } from './gpus.ts';
+import { GB, GiB, kvCacheBytes, loadedBytes, MiB, runnerOverheadBytes } from './memory.ts';
+import type { ModelDefinition } from './model.ts';
+import type { Registry } from './registry.ts';
+
+/** The name that clients know a model by beside its key: its own where it is built here, else the pulled one's. */
+export function servedName(alias: string, definition: ModelDefinition): string {
+  return definition.modelfile ? alias : definition.facts.name;
+}
+
+/**
+ * Every mistake in a registry, each on one line: file, model, problem, fix. Empty when there is none.
+ */
+export function registryMistakes(registry: Registry): string[] {
+  return [
+    ...Object.entries(registry.models).flatMap(([alias, definition]) => modelMistakes(alias, definition)),
+    ...nameMistakes(registry),
+    ...packMistakes(registry),
+    ...fleetOf(registry).flatMap(memoryMistakes),
+  ];
+}
+
+const fileOf = (alias: string) => `generator/registry/${alias}.ts`;
+
+function modelMistakes(alias: string, { facts, serving }: ModelDefinition): string[] {
+  const mistakes: string[] = [];
+  const say = (problem: string, fix: string) => mistakes.push(`${fileOf(alias)}: model '${alias}': ${problem}: ${fix}`);
+  const { min, max } = serving.replicas;
+  if (min > max) say(`replicas.min ${min} is above replicas.max ${max}`, `raise max to ${min} or lower min to ${max}`);
+  if (serving.context > facts.trainedContext) {
+    say(
+      `context ${serving.context} is over the ${facts.trainedContext} tokens that ${facts.name} was trained on`,
+      `lower context to ${facts.trainedContext}`,
+    );
+  }
+  const whole: [string, number][] = [
+    ['context', serving.context],
+    ['parallel', serving.parallel],
+    ['replicas.max', max],
+    ['cpu', serving.cpu],
+    ['gpu.count', serving.gpu?.count ?? 1],
+  ];
+  for (const [name, value] of whole) {
+    if (!Number.isInteger(value) || value < 1) say(`${name} is ${value}`, 'set a whole number of 1 or more');
+  }
+  if (!Number.isInteger(min) || min < 0) say(`replicas.min is ${min}`, 'set a whole number of 0 or more');
+  return mistakes;
+}
+
+function nameMistakes({ models }: Registry): string[] {
+  // Ollama reads a name without a tag as `:latest`, and so must this, or `a` and `a:latest` would pass for two models.
+  const full = (name: string) => (name.split('/').at(-1)!.includes(':') ? name : `${name}:latest`).toLowerCase();
+  const owners = new Map<string, string>();
+  const mistakes: string[] = [];
+  for (const [alias, definition] of Object.entries(models)) {
+    for (const name of new Set([full(servedName(alias, definition)), full(alias)])) {
+      const owner = owners.get(name);
+      if (owner) {
+        mistakes.push(
+          `${fileOf(alias)}: model '${alias}': is called '${name}' like the one of ${fileOf(owner)}: ` +
+            'remove one of the two, or build one under a name of its own with `modelfile`',
+        );
+      } else owners.set(name, alias);
+    }
+  }
+  return mistakes;
+}
+
+function packMistakes({ models, packs }: Registry): string[] {
+  const mistakes: string[] = [];
+  const homes = new Map<string, string>();
+  const say = (problem: string, fix: string) => mistakes.push(`generator/packs.ts: ${problem}: ${fix}`);
+  for (const [server, aliases] of Object.entries(packs)) {
+    if (aliases.length === 0) say(`server '${server}': has no model`, 'name one, or remove the server');
+    for (const alias of aliases) {
+      if (!models[alias]) {
+        const known = Object.keys(models).join(', ');
+        say(`server '${server}': model '${alias}' does not exist`, `name one of ${known}, or add ${fileOf(alias)}`);
+      }
+      const home = homes.get(alias);
+      if (home) say(`model '${alias}': is on server '${home}' and on server '${server}'`, 'leave it on one of them');
+      homes.set(alias, server);
+    }
+    const gpuTypes = new Set(aliases.map((alias) => models[alias]?.serving.gpu?.type ?? 'no GPU'));
+    if (gpuTypes.size > 1) {
+      say(`server '${server}': its models ask for ${[...gpuTypes].join(' and ')}`, 'pack models of one kind together');
+    }
+    const alone = models[server.replace(/^ollama-/, '')];
+    if (alone && server.startsWith('ollama-') && !aliases.includes(server.slice('ollama-'.length))) {
+      say(`server '${server}': has the name of a model's own server`, 'give the pack another name');
+    }
+  }
+  return mistakes;
+}
+
+const inGiB = (bytes: number) => `${(bytes / GiB).toFixed(1)} GiB`;
+
+/** A server has to hold each of its models loaded with all of its context in use. */
+function memoryMistakes(server: FleetServer): string[] {
+  const { serving } = server;
+  const sum = (of: (model: ModelDefinition) => number) =>
+    server.models.reduce((total, { definition }) => total + of(definition), 0);
+  const shape = { context: serving.context, parallel: serving.parallel, kvCacheType: serving.kvCacheType };
+  const need = sum((model) => loadedBytes(model.facts, { ...model.serving, ...shape }));
+  const where = server.models.map(({ alias }) => fileOf(alias)).join(', ');
+  const who = server.models.map(({ alias }) => `'${alias}'`).join(', ');
+  const parts =
+    `weights ${inGiB(sum((model) => model.facts.sizeGB * GB))}, context ` +
+    `${inGiB(sum((model) => kvCacheBytes(model.facts, shape)))} (${serving.context} tokens × ${serving.parallel}), ` +
+    `runtime ${inGiB(server.models.length * runnerOverheadBytes)}`;
+  const { gpu } = serving;
+  if (gpu) {
+    const have = gpus[gpu.type].memoryMiB * MiB * gpu.count;
+    if (need <= have) return [];
+    const roomier = Object.entries(gpus).find(([, { memoryMiB }]) => memoryMiB * MiB * gpu.count >= need)?.[0];
+    return [
+      `${where}: model ${who}: ${gpu.count} × ${gpu.type} has ${inGiB(have)} of memory, ${inGiB(need)} are needed (${parts}): ` +
+        `lower context or parallel, or take ${roomier ? `gpu.type '${roomier}'` : 'more GPUs'}`,
+    ];
+  }
+  const have = serving.memoryGB * GB;
+  if (need <= have) return [];
+  return [
+    `${where}: model ${who}: memoryGB ${serving.memoryGB} is ${inGiB(have)}, ${inGiB(need)} are needed (${parts}): ` +
+      `raise memoryGB to ${Math.ceil(need / GB)}, or lower context or parallel`,
+  ];
+}

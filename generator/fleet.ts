@@ -1,0 +1,62 @@
+import type { Server } from '../schema/values.ts';
+import type { ModelDefinition, Serving } from './model.ts';
+import type { Registry } from './registry.ts';
+
+/** A server and the models on it, in the order of their keys. */
+export interface FleetServer {
+  name: string;
+  purpose: string;
+  models: { alias: string; definition: ModelDefinition }[];
+  serving: FleetServing;
+}
+
+/** What holds for the server as a whole: its one model's choices, or what a pack of models comes to. */
+export type FleetServing = Omit<Serving, 'priority'> & { kvCacheType: Server['ollama']['kvCacheType'] };
+
+/** The servers that a registry comes to, by name. Models that no file defines are left to the checks to name. */
+export function fleetOf(registry: Registry): FleetServer[] {
+  const packed = new Set(Object.values(registry.packs).flat());
+  const servers: FleetServer[] = [];
+  for (const [alias, definition] of Object.entries(registry.models)) {
+    if (packed.has(alias)) continue;
+    servers.push(server(`ollama-${alias}`, definition.purpose, [{ alias, definition }]));
+  }
+  for (const [name, aliases] of Object.entries(registry.packs)) {
+    const models = aliases.flatMap((alias) => {
+      const definition = registry.models[alias];
+      return definition ? [{ alias, definition }] : [];
+    });
+    if (models.length > 0)
+      servers.push(server(name, models.map((model) => model.definition.purpose).join(', '), models));
+  }
+  return servers.sort((a, b) => a.name.localeCompare(b.name, 'en'));
+}
+
+function server(name: string, purpose: string, models: FleetServer['models']): FleetServer {
+  return { name, purpose, models, serving: combine(models.map((model) => model.definition.serving)) };
+}
+
+/**
+ * What several models need of one server. Each may be loaded while the others are, so memory adds up; their threads take
+ * turns, so the widest one decides on CPU, context, parallel and GPU; and the busiest one on the number of pods.
+ */
+function combine(all: Serving[]): FleetServing {
+  const most = (of: (serving: Serving) => number) => Math.max(...all.map(of));
+  const gpu = all.find((serving) => serving.gpu)?.gpu;
+  return {
+    context: most((serving) => serving.context),
+    parallel: most((serving) => serving.parallel),
+    replicas: { min: most((serving) => serving.replicas.min), max: most((serving) => serving.replicas.max) },
+    cpu: most((serving) => serving.cpu),
+    memoryGB: all.reduce((sum, serving) => sum + serving.memoryGB, 0),
+    ...(gpu && { gpu: { type: gpu.type, count: most((serving) => serving.gpu?.count ?? 0) } }),
+    kvCacheType: all.find((serving) => serving.kvCacheType)?.kvCacheType ?? 'f16',
+    ...(all.length === 1 && all[0]?.server && { server: all[0].server }),
+  };
+}
+
+/** Bytes on disk of the weights of a server in GB, each set counted once: models on one base share its layers. */
+export function weightsGB(server: FleetServer): number {
+  const sizes = new Map(server.models.map(({ definition }) => [definition.facts.name, definition.facts.sizeGB]));
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}

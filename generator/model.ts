@@ -1,0 +1,63 @@
+import type { DeepPartial, Model, Server } from '../schema/values.ts';
+import type { GpuType } from './gpus.ts';
+
+/** What is true of a set of weights, whoever serves them. Every figure has its source. */
+export interface ModelFacts {
+  /** Name by which Ollama pulls it. */
+  name: string;
+  /** Digest of its manifest, where one is to be insisted on. */
+  digest?: string;
+  /** Size on disk in GB (10⁹ bytes), as its library page lists it. */
+  sizeGB: number;
+  /** Transformer layers that keep keys and values. */
+  layers: number;
+  /** Key-value heads in a layer. */
+  kvHeads: number;
+  /** Width of a head. */
+  headDim: number;
+  /** Longest context in tokens that it was trained on. */
+  trainedContext: number;
+  /** Licence of the weights. */
+  licence: string;
+  /** Where these figures stand. */
+  source: string;
+}
+
+/** How we choose to serve it. Whatever follows from facts and choices is derived, never written down. */
+export interface Serving {
+  /** Context of one request in tokens. */
+  context: number;
+  /** Requests answered at the same time by one pod. */
+  parallel: number;
+  /** Fewest and most pods. */
+  replicas: { min: number; max: number };
+  /** CPU in cores; whole, because Ollama runs a thread on each. */
+  cpu: number;
+  /** Memory in GB (10⁹ bytes). */
+  memoryGB: number;
+  /** GPUs of one pod; none for a model on CPUs. */
+  gpu?: { type: GpuType; count: number };
+  /** Whose requests and loads go first. */
+  priority: Model['priority'];
+  /** Type of the context's cache; f16 unless it has to be smaller. */
+  kvCacheType?: Server['ollama']['kvCacheType'];
+  /** Further settings of its server that nothing is derived from. */
+  server?: DeepPartial<Pick<Server, 'autoscaling' | 'podDisruptionBudget' | 'scheduling'>>;
+}
+
+/** One file of generator/registry/, whose name without `.ts` is the model's key. */
+export interface ModelDefinition {
+  /** What it is for, in a few words. */
+  purpose: string;
+  /** The weights that are pulled. */
+  facts: ModelFacts;
+  /** What makes a model of our own out of them; without it, they are served under their own name. */
+  modelfile?: { system: string; parameters?: Model['parameters'] };
+  /** How it is served. */
+  serving: Serving;
+}
+
+/** Types a registry file; what it returns is what it was given. */
+export function defineModel(definition: ModelDefinition): ModelDefinition {
+  return definition;
+}

@@ -1,0 +1,86 @@
+import { Ajv, type ErrorObject } from 'ajv';
+import { registryMistakes } from './checks.ts';
+import { type Environment, environmentOverrides, mergeValues } from './environment.ts';
+import { fleetOf } from './fleet.ts';
+import type { Registry } from './registry.ts';
+import { type JsonSchema, madeBy, serviceConfigSchema, valuesSchema } from './schema.ts';
+import { valuesOf } from './values.ts';
+import { descriptionsOf, toYaml } from './yaml.ts';
+
+/** A generated file: its path from the project's root, and what is in it. */
+export interface Output {
+  file: string;
+  text: string;
+}
+
+/** Mistakes in what people wrote, all of them, a line each. */
+export class Mistakes extends Error {
+  readonly lines: string[];
+  constructor(lines: string[]) {
+    super(lines.join('\n'));
+    this.lines = lines;
+  }
+}
+
+/**
+ * Every generated file of the project for a registry and its environments.
+ * Throws Mistakes when the registry contradicts itself or values would not pass the schema; then there is nothing to write.
+ */
+export async function outputsOf(registry: Registry, environments: Record<string, Environment>): Promise<Output[]> {
+  refuse(registryMistakes(registry));
+  const values = valuesOf(registry);
+  const schema = await valuesSchema(values);
+  const check = checker(schema);
+  const mistakes = check(values).map((mistake) => `charts/values.yaml: ${mistake}`);
+  const outputs: Output[] = [
+    { file: 'charts/values.yaml', text: chartYaml(values, schema, registry) },
+    { file: 'charts/values.schema.json', text: json(schema) },
+    { file: 'service/config.schema.json', text: json(await serviceConfigSchema()) },
+  ];
+  for (const [name, environment] of Object.entries(environments)) {
+    const own = environment.registry?.(registry);
+    if (own) mistakes.push(...registryMistakes(own).map((line) => `environments/${name}/environment.ts: ${line}`));
+    const overrides = environmentOverrides(registry, values, environment);
+    const file = `environments/${name}/values.yaml`;
+    mistakes.push(...check(mergeValues(values, overrides)).map((mistake) => `${file}: ${mistake}`));
+    outputs.push({ file, text: environmentYaml(name, environment, overrides) });
+  }
+  refuse(mistakes);
+  return outputs;
+}
+
+function refuse(mistakes: string[]): void {
+  if (mistakes.length > 0) throw new Mistakes(mistakes);
+}
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+
+function chartYaml(values: unknown, schema: JsonSchema, registry: Registry): string {
+  const described = descriptionsOf(schema);
+  const servers = Object.fromEntries(fleetOf(registry).map(({ name, purpose }) => [name, purpose]));
+  return toYaml(values, ['yaml-language-server: $schema=values.schema.json', madeBy], (at) => {
+    if (at.length !== 2) return described(at);
+    if (at[0] === 'models') return sentence(registry.models[at[1]!]?.purpose);
+    return at[0] === 'servers' ? sentence(servers[at[1]!]) : described(at);
+  });
+}
+
+/** No modeline here: what an environment overrides need not be complete, and editors would call all the rest missing. */
+function environmentYaml(name: string, environment: Environment, overrides: unknown): string {
+  return toYaml(overrides, [madeBy, `${name}: ${environment.purpose}`], () => undefined);
+}
+
+const sentence = (text?: string) => text && `${text[0]!.toUpperCase()}${text.slice(1)}.`;
+
+/** Checks values by the schema; each mistake says the path and what is wrong with it. */
+export function checker(schema: JsonSchema): (values: unknown) => string[] {
+  const validate = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true }).compile(schema);
+  return (values) => (validate(values) ? [] : (validate.errors ?? []).map(readable));
+}
+
+function readable({ instancePath, keyword, params, message }: ErrorObject): string {
+  const at = instancePath.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~') || 'values';
+  if (keyword === 'additionalProperties') return `${at}: has no key '${params.additionalProperty}'`;
+  if (keyword === 'enum') return `${at}: must be one of ${(params.allowedValues as unknown[]).join(', ')}`;
+  return `${at}: ${message}`;
+}

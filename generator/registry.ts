@@ -1,0 +1,31 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { ModelDefinition } from './model.ts';
+import { type Packs, packs } from './packs.ts';
+
+/** Every model by its key, and the servers that models share. */
+export interface Registry {
+  models: Record<string, ModelDefinition>;
+  packs: Packs;
+}
+
+/** Where the files of the registry are. */
+export const registryFolder = path.join(import.meta.dirname, 'registry');
+
+/**
+ * Reads the registry: each `.ts` file of the folder is a model, and adding a file is all it takes to add one.
+ * Throws where a file does not export a model.
+ */
+export async function loadRegistry(folder = registryFolder, shared: Packs = packs): Promise<Registry> {
+  const files = (await readdir(folder)).filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts')).sort();
+  const models: Registry['models'] = {};
+  for (const file of files) {
+    const module = (await import(pathToFileURL(path.join(folder, file)).href)) as { default?: ModelDefinition };
+    if (!module.default?.facts || !module.default.serving) {
+      throw new Error(`${file}: exports no model: end it with \`export default defineModel({ … })\``);
+    }
+    models[path.basename(file, '.ts')] = module.default;
+  }
+  return { models, packs: shared };
+}

@@ -1,0 +1,21 @@
+import { bases } from '../bases.ts';
+import { defineModel } from '../model.ts';
+
+export default defineModel({
+  purpose: 'document summaries',
+  facts: bases['llama3.2:1b'],
+  modelfile: {
+    system:
+      'You summarise documents for a busy reader: first one sentence with what matters most, then the points that ' +
+      'support it. Keep names, figures and dates exact, and add nothing that the text does not say.',
+    parameters: { temperature: 0.3 },
+  },
+  serving: {
+    context: 8192,
+    parallel: 2,
+    replicas: { min: 2, max: 10 },
+    cpu: 1,
+    memoryGB: 4,
+    priority: 'batch',
+  },
+});

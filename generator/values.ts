@@ -1,0 +1,132 @@
+import type { Model, Server, ServerOverrides, Values } from '../schema/values.ts';
+import { cacheGiB, downloadBudgetSeconds, loadBudgetSeconds } from './budgets.ts';
+import { servedName } from './checks.ts';
+import { type FleetServer, fleetOf, weightsGB } from './fleet.ts';
+import { GB, loadedBytes, MiB, runnerOverheadBytes } from './memory.ts';
+import type { ModelDefinition } from './model.ts';
+import type { Registry } from './registry.ts';
+
+/** What every server has unless it says otherwise. */
+const serverDefaults: Server = {
+  enabled: true,
+  models: [],
+  replicas: { min: 1, max: 1 },
+  resources: { cpu: '2', memory: '4G', gpu: 0, gpuResource: 'nvidia.com/gpu' },
+  ollama: {
+    image: { repository: 'ollama/ollama', tag: '0.30.0', digest: '', pullPolicy: 'IfNotPresent' },
+    parallel: 1,
+    contextLength: 4096,
+    keepAlive: '10m',
+    flashAttention: true,
+    kvCacheType: 'f16',
+    promptCacheMiB: 0,
+    extraEnv: {},
+  },
+  cache: { mode: 'ephemeral', size: '10Gi', storageClass: '', image: { reference: '', pullPolicy: 'IfNotPresent' } },
+  startup: { downloadSeconds: 600, loadSeconds: 120 },
+  autoscaling: { enabled: true, cpuUtilizationPercent: 70 },
+  podDisruptionBudget: { enabled: true, maxUnavailable: 1 },
+  scheduling: { nodeSelector: {}, tolerations: [], priorityClassName: '', runtimeClassName: '' },
+};
+
+/** The values of the chart for a registry: what `helm install` without any file of values gives. */
+export function valuesOf(registry: Registry): Values {
+  const fleet = fleetOf(registry);
+  return {
+    global: {},
+    namePrefix: '',
+    commonLabels: {},
+    imagePullSecrets: [],
+    image: { repository: 'model-management', tag: '', digest: '', pullPolicy: 'IfNotPresent' },
+    modelRegistry: { host: '', insecure: false, httpsProxy: '' },
+    generationTimeoutSeconds: 600,
+    gateway: {
+      replicas: { min: 2, max: 6 },
+      resources: { cpu: '500m', memory: '512Mi' },
+      autoscaling: { enabled: true, cpuUtilizationPercent: 70 },
+      podDisruptionBudget: { enabled: true, maxUnavailable: 1 },
+      scheduling: { nodeSelector: {}, tolerations: [], priorityClassName: '', runtimeClassName: '' },
+      service: { type: 'ClusterIP', port: 80, sessionAffinitySeconds: 3600 },
+      maxBodyMiB: 32,
+      logLevel: 'info',
+    },
+    agent: { resources: { cpu: '100m', memory: '192Mi' }, logLevel: 'info' },
+    ingress: {
+      enabled: false,
+      className: 'nginx',
+      host: 'models.fineprint.ai',
+      tls: { enabled: true, secretName: 'model-management-tls', clusterIssuer: 'letsencrypt-prod' },
+      annotations: {},
+    },
+    resourceQuota: { enabled: true },
+    limitRange: { enabled: true },
+    sharedCache: {
+      size: `${cacheGiB(distinctWeightsGB(registry))}Gi`,
+      storageClass: '',
+      accessMode: 'ReadWriteMany',
+      existingClaim: '',
+    },
+    models: mapValues(registry.models, (definition, alias) => modelValues(alias, definition)),
+    serverDefaults,
+    servers: Object.fromEntries(fleet.map((server) => [server.name, serverValues(server)])),
+  };
+}
+
+function modelValues(alias: string, definition: ModelDefinition): Model {
+  return {
+    name: servedName(alias, definition),
+    pull: definition.facts.name,
+    digest: definition.facts.digest ?? '',
+    system: definition.modelfile?.system ?? '',
+    parameters: definition.modelfile?.parameters ?? {},
+    priority: definition.serving.priority,
+  };
+}
+
+function serverValues(server: FleetServer): ServerOverrides {
+  const { serving } = server;
+  const weights = weightsGB(server) * GB;
+  return {
+    models: server.models.map(({ alias }) => alias),
+    replicas: serving.replicas,
+    resources: {
+      cpu: String(serving.cpu),
+      memory: `${serving.memoryGB}G`,
+      ...(serving.gpu && { gpu: serving.gpu.count }),
+    },
+    ollama: {
+      parallel: serving.parallel,
+      contextLength: serving.context,
+      ...(serving.kvCacheType !== serverDefaults.ollama.kvCacheType && { kvCacheType: serving.kvCacheType }),
+      promptCacheMiB: promptCacheMiB(server),
+    },
+    cache: { size: `${cacheGiB(weightsGB(server))}Gi` },
+    startup: { downloadSeconds: downloadBudgetSeconds(weights), loadSeconds: loadBudgetSeconds(weights) },
+    ...serving.server,
+  };
+}
+
+/**
+ * MiB that the runners of a server may keep for prompts seen before, each its share: half of the memory that its models
+ * leave, at most Ollama's own 8 GiB. On a GPU server that is all of the pod's memory but the runtime's, for weights and
+ * context are in the GPU then and the page cache gives way.
+ */
+function promptCacheMiB(server: FleetServer): number {
+  const { serving, models } = server;
+  const taken = models.reduce(
+    (sum, { definition }) =>
+      sum + (serving.gpu ? runnerOverheadBytes : loadedBytes(definition.facts, { ...definition.serving, ...serving })),
+    0,
+  );
+  const left = serving.memoryGB * GB - taken;
+  return Math.max(0, Math.min(8192, Math.floor(left / 2 / models.length / MiB)));
+}
+
+function distinctWeightsGB({ models }: Registry): number {
+  const sizes = new Map(Object.values(models).map(({ facts }) => [facts.name, facts.sizeGB]));
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+
+function mapValues<T, U>(record: Record<string, T>, change: (value: T, key: string) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value, key)]));
+}
