@@ -1,0 +1,123 @@
+/**
+ * Every tool of the project that is not an npm package, by the family that is built together. Versions are those of each
+ * family's go.mod (or requirements.txt): they are stated nowhere else.
+ */
+
+export interface Tool {
+  /** Where the family's build leaves it, from the family's folder in the cache. */
+  file: string;
+  /** The module (or Python package) whose version it has. */
+  module: string;
+}
+
+interface FamilyBase {
+  /** Minutes a build takes on two cores from empty caches: what the progress line announces. */
+  minutes: number;
+  tools: Record<string, Tool>;
+}
+
+export interface GoFamily extends FamilyBase {
+  kind: 'go';
+  /** What `go build` gets, beside the tools that go.mod names. */
+  packages: readonly string[];
+  cgo: boolean;
+  /** Linker variables; `{module}` stands for the version of that module in go.mod. */
+  variables: Record<string, string>;
+  /** What `go build` names otherwise than we do: from → to. */
+  renames: Record<string, string>;
+  /** Further names of one file, for what acts by the name it is called by. */
+  links: Record<string, readonly string[]>;
+}
+
+export interface PythonFamily extends FamilyBase {
+  kind: 'python';
+}
+
+export type Family = GoFamily | PythonFamily;
+
+const kube = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'kubectl'];
+const kubernetes = 'k8s.io/kubernetes';
+const kubeVersion = 'k8s.io/component-base/version';
+
+const bin = (name: string, module: string): Record<string, Tool> => ({ [name]: { file: `bin/${name}`, module } });
+
+export const families = {
+  cluster: {
+    kind: 'go',
+    minutes: 12,
+    packages: ['./kube', './provisioner', './blobs', 'tool'],
+    cgo: false,
+    variables: {
+      [`${kubeVersion}.gitVersion`]: `{${kubernetes}}`,
+      [`${kubeVersion}.gitMajor`]: `{${kubernetes}:major}`,
+      [`${kubeVersion}.gitMinor`]: `{${kubernetes}:minor}`,
+      [`${kubeVersion}.gitTreeState`]: 'clean',
+      'helm.sh/helm/v4/internal/version.version': '{helm.sh/helm/v4}',
+    },
+    renames: { server: 'etcd' },
+    links: { kube },
+    tools: {
+      ...Object.assign({}, ...kube.map((name) => bin(name, kubernetes))),
+      ...bin('helm', 'helm.sh/helm/v4'),
+      ...bin('etcd', 'go.etcd.io/etcd/server/v3'),
+      ...bin('containerd', 'github.com/containerd/containerd/v2'),
+      ...bin('containerd-shim-runc-v2', 'github.com/containerd/containerd/v2'),
+      ...bin('ctr', 'github.com/containerd/containerd/v2'),
+      ...bin('coredns', 'github.com/coredns/coredns'),
+      ...bin('metrics-server', 'sigs.k8s.io/metrics-server'),
+      ...bin('registry', 'github.com/distribution/distribution/v3'),
+      ...bin('provisioner', 'sigs.k8s.io/sig-storage-lib-external-provisioner/v13'),
+      ...bin('blobs', 'model-management/ci/tools/cluster'),
+      ...bin('pause', 'model-management/ci/tools/cluster'),
+    },
+  },
+  helm3: {
+    kind: 'go',
+    minutes: 5,
+    packages: ['tool'],
+    cgo: false,
+    variables: {
+      'helm.sh/helm/v3/internal/version.version': '{helm.sh/helm/v3}',
+      // Without these Helm 3 takes every chart for one that is rendered for Kubernetes 1.20.
+      'helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor': '1',
+      'helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor': '{k8s.io/client-go:minor}',
+      'helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor': '1',
+      'helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor': '{k8s.io/client-go:minor}',
+      'github.com/helm/chart-testing/v3/ct/cmd.Version': '{github.com/helm/chart-testing/v3}',
+      'github.com/databus23/helm-diff/v3/cmd.Version': '{github.com/databus23/helm-diff/v3}',
+    },
+    renames: { helm: 'helm3' },
+    links: {},
+    tools: {
+      ...bin('helm3', 'helm.sh/helm/v3'),
+      ...bin('ct', 'github.com/helm/chart-testing/v3'),
+      ...bin('helm-diff', 'github.com/databus23/helm-diff/v3'),
+    },
+  },
+  ollama: {
+    kind: 'go',
+    minutes: 3,
+    packages: ['tool'],
+    cgo: true,
+    variables: { 'github.com/ollama/ollama/version.Version': '{github.com/ollama/ollama:plain}' },
+    renames: {},
+    links: {},
+    tools: bin('ollama', 'github.com/ollama/ollama'),
+  },
+  python: {
+    kind: 'python',
+    minutes: 1,
+    tools: { ...bin('yamllint', 'yamllint'), ...bin('yamale', 'yamale') },
+  },
+} as const satisfies Record<string, Family>;
+
+export type FamilyName = keyof typeof families;
+export const familyNames = Object.keys(families) as FamilyName[];
+
+/** The family that a tool is of. */
+export function familyOf(tool: string): FamilyName {
+  const name = familyNames.find((family) => Object.hasOwn(families[family].tools, tool));
+  if (name) return name;
+  const known = familyNames.flatMap((family) => Object.keys(families[family].tools)).sort();
+  throw new Error(`${tool}: no such tool: it is one of ${known.join(', ')}`);
+}
