@@ -1,0 +1,26 @@
+import { ConfigFile } from '../shared/config.ts';
+import { Drain } from '../shared/drain.ts';
+import { createLogger } from '../shared/logging.ts';
+import { RequestMetrics } from '../shared/metrics.ts';
+import { parseOptions } from '../shared/options.ts';
+import { runService } from '../shared/process.ts';
+import { Gateway } from './app.ts';
+import { checkGatewayConfig } from './routing.ts';
+
+await runService('gateway', () => {
+  const options = parseOptions(process.argv.slice(2), { drainDelaySeconds: 5 });
+  const file = new ConfigFile(options.config, 'GatewayConfig', checkGatewayConfig);
+  const log = createLogger('gateway', file.current.logLevel);
+  const metrics = new RequestMetrics();
+  const drain = new Drain(options.drainDelaySeconds * 1000, () => file.current.generationTimeoutSeconds * 1000);
+  const gateway = new Gateway(file.current, log, drain, metrics);
+  file.watch(log, (config) => {
+    log.level = config.logLevel;
+    gateway.configure(config);
+  });
+  const stop = () => {
+    file.close();
+    gateway.destroy();
+  };
+  return { options, service: { app: gateway.app, metrics, log, drain: () => drain.begin(), stop } };
+});

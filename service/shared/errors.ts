@@ -1,0 +1,29 @@
+/** A request that is refused or failed, before the first byte of an answer; sent in the dialect that the client speaks. */
+export class Refusal extends Error {
+  readonly status: number;
+  /** Seconds after which trying again makes sense. */
+  readonly retryAfter: number | undefined;
+  /** The parameter of the request that is at fault, in the OpenAI dialect. */
+  readonly param: string | null;
+  /** What went wrong in one word, in the OpenAI dialect. */
+  readonly code: string | null;
+
+  constructor(
+    status: number,
+    message: string,
+    more: { retryAfter?: number; param?: string; code?: string; cause?: Error } = {},
+  ) {
+    super(message, more.cause && { cause: more.cause });
+    this.status = status;
+    this.retryAfter = more.retryAfter;
+    this.param = more.param ?? null;
+    this.code = more.code ?? null;
+  }
+}
+
+/** The body of an error: as Ollama writes it, or as OpenAI does for paths under /v1. */
+export function errorBody(path: string, refusal: Refusal): object {
+  if (!path.startsWith('/v1/')) return { error: refusal.message };
+  const { message, param, code } = refusal;
+  return { error: { message, type: refusal.status < 500 ? 'invalid_request_error' : 'api_error', param, code } };
+}

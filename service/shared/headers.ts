@@ -1,0 +1,34 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** The header that names a request in both hops' logs and in the answer. */
+export const requestIdHeader = 'x-request-id';
+
+/** The header in which the gateway tells the agent the key of the model, so that the agent need not read the body. */
+export const modelHeader = 'x-model-management-model';
+
+/** The only headers of a client that go on. Keys, cookies and forwarding headers are none of Ollama's business. */
+const requestHeaders = ['accept', 'content-type'];
+
+/** The only headers of Ollama that go back. Those of one connection (transfer-encoding, keep-alive…) each hop sets itself. */
+const responseHeaders = ['cache-control', 'content-encoding', 'content-length', 'content-type', 'retry-after'];
+
+export type Headers = Record<string, string>;
+
+const pick = (names: string[]) => (from: IncomingHttpHeaders) => {
+  const headers: Headers = {};
+  for (const name of names) {
+    const value = from[name];
+    if (typeof value === 'string') headers[name] = value;
+  }
+  return headers;
+};
+
+export const allowedRequestHeaders = pick(requestHeaders);
+export const allowedResponseHeaders = pick(responseHeaders);
+
+/** The client's request id if it is sane, or a new one. */
+export function requestIdOf(headers: IncomingHttpHeaders): string {
+  const given = headers[requestIdHeader];
+  return typeof given === 'string' && /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(given) ? given : randomUUID();
+}
