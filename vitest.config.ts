@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+
+/**
+ * The tests by what they need, cheapest first: `npm test` runs them in this order. A file tells its project by its name
+ * or its place; whatever says nothing else is a unit test and needs nothing but the npm packages.
+ */
+const files = {
+  unit: ['**/*.test.ts'],
+  render: ['charts/**/*.test.ts', '**/*.helm.test.ts'],
+  ollama: ['**/*.ollama.test.ts'],
+  cluster: ['**/*.cluster.test.ts'],
+};
+
+const ofOthers = (...names: (keyof typeof files)[]) => [
+  ...configDefaults.exclude,
+  ...names.flatMap((name) => files[name]),
+];
+
+const second = 1000;
+const minute = 60 * second;
+const clusterSetup = path.join(import.meta.dirname, 'ci', 'cluster', 'global-setup.ts');
+
+const projects: TestProjectInlineConfiguration[] = [
+  {
+    test: {
+      name: 'unit',
+      include: files.unit,
+      exclude: ofOthers('render', 'ollama', 'cluster'),
+      testTimeout: 20 * second,
+    },
+  },
+  {
+    // The first test that asks for Helm may have to wait for its build.
+    test: {
+      name: 'render',
+      include: files.render,
+      exclude: ofOthers('ollama', 'cluster'),
+      testTimeout: minute,
+      hookTimeout: 60 * minute,
+    },
+  },
+  {
+    test: {
+      name: 'ollama',
+      include: files.ollama,
+      testTimeout: 2 * minute,
+      hookTimeout: 30 * minute,
+      fileParallelism: false,
+    },
+  },
+  {
+    // One cluster for all of them, and one file at a time: it has two cores.
+    test: {
+      name: 'cluster',
+      include: files.cluster,
+      ...(existsSync(clusterSetup) && { globalSetup: [clusterSetup] }),
+      testTimeout: 5 * minute,
+      hookTimeout: 10 * minute,
+      fileParallelism: false,
+    },
+  },
+];
+
+export default defineConfig({
+  test: {
+    projects,
+    // Taking down a cluster takes longer than the 10 s that vitest gives.
+    teardownTimeout: 3 * minute,
+  },
+});
