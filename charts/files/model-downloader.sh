@@ -1,0 +1,168 @@
+#!/bin/sh
+# Brings the models of /etc/models/models.list to $OLLAMA_MODELS: `pull`; waits until a puller has: `wait`; or checks that
+# an image has them: `verify`. It runs in Ollama's own image, which has a shell and the ollama command and little else.
+#
+# A line of models.list is: key|name to pull|name to serve|digest of the pulled manifest, or empty|checksum of all of it.
+# A model that is there is noted in $OLLAMA_MODELS/.model-management/KEY with that checksum, last of all: half a model is
+# never noted, and one that has to be made differently is made again.
+set -u
+
+mode=$1
+list=/etc/models/models.list
+notes=$OLLAMA_MODELS/.model-management
+attempts=5
+
+# The shell is the container's first process: without a trap it would not hear SIGTERM, and with one it hears it only
+# between commands, so that whatever takes long runs in the background and is waited for.
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; exit 143' TERM INT
+in_background() { "$@" & wait $!; }
+
+say() { echo "$(date -u +%FT%TZ) model-downloader: $*"; }
+die() { say "$*"; [ -z "$server" ] || kill "$server" 2>/dev/null; exit 1; }
+
+# The file of a model's manifest: host, namespace and tag default as Ollama's do.
+manifest() {
+  name=${1%:*} tag=${1##*:}
+  case $1 in
+    *:*/*) case ${1##*/} in *:*) ;; *) name=$1 tag=latest ;; esac ;;
+    *:*) ;;
+    *) name=$1 tag=latest ;;
+  esac
+  case $name in
+    */*/*) ;;
+    */*) name=registry.ollama.ai/$name ;;
+    *) name=registry.ollama.ai/library/$name ;;
+  esac
+  echo "$OLLAMA_MODELS/manifests/$name/$tag"
+}
+
+noted() { [ "$(cat "$notes/$1" 2>/dev/null)" = "$2" ] && [ -f "$(manifest "$3")" ]; }
+
+# What an error of `ollama pull` means to the one who reads this log. Sets $reason, and $again when another try may help.
+explain() {
+  again=
+  case $1 in
+    *'no space left on device'*)
+      reason="no space: the volume of $OLLAMA_MODELS is full ($(df -h "$OLLAMA_MODELS" | awk 'NR == 2 { print $4 " of " $2 " left" }')): raise cache.size of the server or sharedCache.size" ;;
+    *'digest mismatch'*)
+      reason='wrong digest: what arrived is not what the manifest names; it was thrown away' again=yes ;;
+    *'file does not exist'* | *'manifest unknown'* | *'not found'*)
+      reason='no such model: the registry has none of this name and tag: check models.*.pull and modelRegistry.host' ;;
+    *'HTTP response to HTTPS client'*)
+      reason='the registry speaks plain HTTP: set modelRegistry.insecure, or give it a certificate' ;;
+    *x509* | *certificate*)
+      reason="the registry's certificate is not trusted: give it one that is, or set modelRegistry.insecure" ;;
+    *unauthorized* | *denied*)
+      reason='the registry refuses access: check that the model is public, or use a mirror by modelRegistry.host' ;;
+    *'no such host'* | *'server misbehaving'* | *'connection refused'* | *'no route to host'* | *'network is unreachable'* | *timeout* | *'connection reset'* | *EOF*)
+      reason='no route: the registry does not answer: check DNS, network policies and modelRegistry' again=yes ;;
+    *)
+      reason='unexpected' again=yes ;;
+  esac
+}
+
+# Progress of a pull, a line every ten seconds: the last percentage that `ollama pull` drew.
+watch() {
+  while sleep 10; do
+    percent=$(tr '\r' '\n' <"$1" 2>/dev/null | grep -o '[0-9]*%' | tail -n 1)
+    say "$2: ${percent:-connecting}"
+  done
+}
+
+pull() {
+  key=$1 from=$2 served=$3 digest=$4 checksum=$5
+  attempt=1 pause=2
+  while :; do
+    say "$key: pulling $from (attempt $attempt of $attempts)"
+    started=$(date +%s)
+    watch "$HOME/pull.log" "$key: pulling $from" &
+    watcher=$!
+    # shellcheck disable=SC2086 # the option is one word or none
+    in_background ollama pull ${MODEL_REGISTRY_INSECURE:+--insecure} "$from" >"$HOME/pull.log" 2>&1
+    status=$?
+    kill $watcher 2>/dev/null
+    wait $watcher 2>/dev/null
+    [ $status -eq 0 ] && break
+    error=$(tr '\r' '\n' <"$HOME/pull.log" | grep -i 'error' | tail -n 1)
+    # Ollama says in its own log why a download stalls, and on the terminal only that it did.
+    explain "$error $(grep -h 'no space left on device' "$HOME/serve.log" | tail -n 1)"
+    say "$key: pulling $from failed: $reason. Ollama says: ${error:-nothing, exit status $status}"
+    [ -n "$again" ] || die "$key: another try now would not help; the next start tries again"
+    [ $attempt -lt $attempts ] || die "$key: giving up after $attempts attempts; what has arrived is kept and the next start goes on from there"
+    say "$key: trying again in $pause s; what has arrived is kept"
+    in_background sleep $pause
+    attempt=$((attempt + 1)) pause=$((pause * 2))
+  done
+  say "$key: pulled and verified by Ollama in $(($(date +%s) - started)) s"
+  if [ -n "$digest" ]; then
+    have=sha256:$(sha256sum "$(manifest "$from")" | cut -d ' ' -f 1)
+    if [ "$have" != "$digest" ]; then
+      ollama rm "$from" >/dev/null 2>&1
+      die "$key: wrong digest: $from has the manifest $have, and models.$key.digest wants $digest: pull another tag, or correct the digest"
+    fi
+  fi
+  in_background ollama create "$served" -f "/etc/models/$key.Modelfile" >"$HOME/create.log" 2>&1 || {
+    error=$(tr '\r' '\n' <"$HOME/create.log" | grep -i 'error' | tail -n 1)
+    explain "$error"
+    die "$key: building $served failed: $reason. Ollama says: $error"
+  }
+  mkdir -p "$notes"
+  echo "$checksum" >"$notes/.$key.$$" && mv "$notes/.$key.$$" "$notes/$key" || die "$key: cannot write to $notes: check the volume"
+  say "$key: $served is on disk"
+}
+
+pull_all() {
+  mkdir -p "$OLLAMA_MODELS" || die "cannot write to $OLLAMA_MODELS: check the volume and its fsGroup"
+  # One writer: two pulls of one blob into one folder corrupt it. The lock goes with the process, however that ends.
+  exec 9>"$OLLAMA_MODELS/.model-management.lock"
+  flock -n 9 || {
+    say 'another puller is writing to this volume; waiting for it to end'
+    in_background flock 9
+  }
+  ollama serve >"$HOME/serve.log" 2>&1 &
+  server=$!
+  tries=0
+  until ollama list >/dev/null 2>&1; do
+    kill -0 $server 2>/dev/null || die "ollama serve ended: $(tail -n 1 "$HOME/serve.log")"
+    tries=$((tries + 1))
+    [ $tries -lt 60 ] || die 'ollama serve does not answer after a minute'
+    sleep 1
+  done
+  while IFS='|' read -r key from served digest checksum <&3; do
+    if noted "$key" "$checksum" "$served"; then
+      say "$key: $served is on disk already"
+    else
+      pull "$key" "$from" "$served" "$digest" "$checksum"
+    fi
+  done 3<$list
+  kill $server
+  wait $server 2>/dev/null
+}
+
+wait_all() {
+  while IFS='|' read -r key _ served _ checksum; do
+    waited=0
+    until noted "$key" "$checksum" "$served"; do
+      [ $((waited % 30)) -ne 0 ] || say "$key: waiting for $served to be pulled to the shared volume by the Job model-management-puller-…"
+      sleep 2
+      waited=$((waited + 2))
+    done
+    say "$key: $served is on disk"
+  done <$list
+}
+
+verify_all() {
+  while IFS='|' read -r key _ served _ _; do
+    [ -f "$(manifest "$served")" ] ||
+      die "$key: the image has no model $served ($(manifest "$served") is missing): build it with this model, or correct cache.image.reference"
+    say "$key: $served is in the image"
+  done <$list
+}
+
+case $mode in
+  pull) pull_all ;;
+  wait) wait_all ;;
+  verify) verify_all ;;
+  *) die "no such mode: '$mode': call it with pull, wait or verify" ;;
+esac

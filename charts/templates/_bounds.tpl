@@ -1,0 +1,29 @@
+{{/*
+Every container that the release may run, with how many pods of it there are at the most: a list of dicts with pods, surge
+(pods more, while a rollout replaces one), cpu (millicores requested), memory (bytes requested and allowed), gpus (by
+resource name). Quota and limit range come from it. Takes the root; gives JSON.
+*/}}
+{{- define "model-management.containers" -}}
+{{- include "model-management.resolve" . -}}
+{{- $containers := list -}}
+{{- range .Values.resolved -}}
+{{- $gpus := dict -}}
+{{- if .gpu -}}{{- $_ := set $gpus .server.resources.gpuResource (int .server.resources.gpu) -}}{{- end -}}
+{{- $pods := dict "pods" (int .server.replicas.max) "surge" 1 -}}
+{{- $containers = append $containers (merge (include "model-management.size" .server.resources | fromJson) $pods (dict "main" true "gpus" $gpus)) -}}
+{{- $containers = append $containers (merge (include "model-management.size" $.Values.agent.resources | fromJson) $pods) -}}
+{{- end -}}
+{{- $gateway := .Values.gateway -}}
+{{- $containers = append $containers (merge (include "model-management.size" $gateway.resources | fromJson)
+      (dict "pods" (int $gateway.replicas.max) "surge" 1 "main" true)) -}}
+{{- if include "model-management.sharedBuilds" . | fromJsonArray -}}
+{{- $containers = append $containers (merge (include "model-management.size" .Values.serverDefaults.resources | fromJson)
+      (dict "pods" 1 "surge" 1 "main" true)) -}}
+{{- end -}}
+{{- toJson $containers -}}
+{{- end -}}
+
+{{/* Takes: cpu, memory (quantities); gives JSON with cpu in millicores and memory in bytes. */}}
+{{- define "model-management.size" -}}
+{{- toJson (dict "cpu" (include "model-management.millicores" .cpu | int64) "memory" (include "model-management.bytes" .memory | int64)) -}}
+{{- end -}}

@@ -1,0 +1,39 @@
+{{/*
+Labels that select the pods of a component; they never change while the release lives.
+Takes: root, component, server (optional); gives JSON.
+*/}}
+{{- define "model-management.identity" -}}
+{{- $labels := dict
+      "app.kubernetes.io/name" .root.Chart.Name
+      "app.kubernetes.io/instance" .root.Release.Name
+      "app.kubernetes.io/component" .component -}}
+{{- with .server }}{{ $_ := set $labels "model-management.fineprint.ai/server" . }}{{ end -}}
+{{- toJson $labels -}}
+{{- end -}}
+
+{{/* The same as YAML. Takes: root, component, server (optional). */}}
+{{- define "model-management.selectorLabels" -}}
+{{- include "model-management.identity" . | fromJson | toYaml -}}
+{{- end -}}
+
+{{/*
+Labels of a pod: those that select it, `app: ollama` where Ollama runs, and the user's own, which win over none of these.
+Nothing that changes with the chart's version, or every upgrade would restart every pod.
+Takes: root, component, server (optional).
+*/}}
+{{- define "model-management.podLabels" -}}
+{{- $own := include "model-management.identity" . | fromJson -}}
+{{- if .server }}{{ $_ := set $own "app" "ollama" }}{{ end -}}
+{{- merge $own .root.Values.commonLabels | toYaml -}}
+{{- end -}}
+
+{{/* Labels of an object. Takes: root, component, server (optional). */}}
+{{- define "model-management.labels" -}}
+{{- $own := include "model-management.identity" . | fromJson -}}
+{{- if .server }}{{ $_ := set $own "app" "ollama" }}{{ end -}}
+{{- $_ := set $own "app.kubernetes.io/part-of" .root.Chart.Name -}}
+{{- $_ := set $own "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- merge $own .root.Values.commonLabels | toYaml -}}
+{{- end -}}

@@ -1,0 +1,39 @@
+{{/*
+Name of an object: the release's prefix, the name, a suffix. What is too long for a DNS label is cut before the suffix, so
+that the kinds of one server stay apart.
+Takes: root, name, suffix (optional, with its dash).
+*/}}
+{{- define "model-management.name" -}}
+{{- $suffix := .suffix | default "" -}}
+{{- $length := int (sub 63 (len $suffix)) -}}
+{{- printf "%s%s" (printf "%s%s" .root.Values.namePrefix .name | trunc $length | trimSuffix "-") $suffix -}}
+{{- end -}}
+
+{{/* Name of the gateway's Service, the one address that clients use. Takes the root. */}}
+{{- define "model-management.serviceName" -}}
+{{- include "model-management.name" (dict "root" . "name" "model-management") -}}
+{{- end -}}
+
+{{/* Name of everything else that belongs to the gateway. Takes the root. */}}
+{{- define "model-management.gatewayName" -}}
+{{- include "model-management.name" (dict "root" . "name" "model-management-gateway") -}}
+{{- end -}}
+
+{{/* Name of what all servers share. Takes the root. */}}
+{{- define "model-management.serversName" -}}
+{{- include "model-management.name" (dict "root" . "name" "model-management-servers") -}}
+{{- end -}}
+
+{{/* Name of the claim of the cache mode `shared`. Takes the root. */}}
+{{- define "model-management.sharedClaimName" -}}
+{{- .Values.sharedCache.existingClaim | default (include "model-management.name" (dict "root" . "name" "model-management-models")) -}}
+{{- end -}}
+
+{{/* Reference of an image. Takes: root, image; an empty tag stands for the chart's appVersion. */}}
+{{- define "model-management.image" -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" .image.repository .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,79 @@
+{{/* Security of every pod: what Pod Security Admission calls `restricted`. */}}
+{{- define "model-management.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* Security of every container. */}}
+{{- define "model-management.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop:
+    - ALL
+{{- end -}}
+
+{{/*
+What every pod's spec begins with: identity, security and where it goes.
+Takes: root, serviceAccount, scheduling (optional).
+*/}}
+{{- define "model-management.podBasics" -}}
+serviceAccountName: {{ .serviceAccount }}
+automountServiceAccountToken: false
+# Services come and go with the registry; their variables would make each new pod differ from its siblings.
+enableServiceLinks: false
+securityContext:
+  {{- include "model-management.podSecurity" . | nindent 2 }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .scheduling }}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Resources of a container of the management service: no limit on CPU, which would only make it wait. Takes the resources. */}}
+{{- define "model-management.serviceResources" -}}
+requests:
+  cpu: {{ .cpu }}
+  memory: {{ .memory }}
+limits:
+  memory: {{ .memory }}
+{{- end -}}
+
+{{/* Ports of gateway and agent. */}}
+{{- define "model-management.servicePorts" -}}
+- name: http
+  containerPort: 8080
+- name: metrics
+  containerPort: 9090
+{{- end -}}
+
+{{/*
+Seconds from SIGTERM to SIGKILL: the longest answer may still be running, and half a minute is for everything around it.
+Takes the root.
+*/}}
+{{- define "model-management.graceSeconds" -}}
+{{- add (int .Values.generationTimeoutSeconds) 30 -}}
+{{- end -}}

@@ -1,0 +1,39 @@
+{{/*
+Name of the Job that fills the shared claim. Jobs cannot be changed: one that would differ in anything has another name.
+Takes the root.
+*/}}
+{{- define "model-management.pullerName" -}}
+{{- $specs := include "model-management.modelSpecs" (dict "root" . "builds" (include "model-management.sharedBuilds" . | fromJsonArray)) -}}
+{{- $checksum := include "model-management.pullerTemplate" (dict "root" . "name" "") | printf "%s%s" $specs | sha256sum | trunc 8 -}}
+{{- include "model-management.name" (dict "root" . "name" "model-management-puller" "suffix" (printf "-%s" $checksum)) -}}
+{{- end -}}
+
+{{/* Pod template of that Job. Takes: root, name (of the Job and its ConfigMap). */}}
+{{- define "model-management.pullerTemplate" -}}
+{{- $defaults := .root.Values.serverDefaults -}}
+metadata:
+  labels:
+    {{- include "model-management.podLabels" (dict "root" .root "component" "puller") | nindent 4 }}
+spec:
+  {{- include "model-management.podBasics" (dict "root" .root "scheduling" $defaults.scheduling
+        "serviceAccount" (include "model-management.serversName" .root)) | nindent 2 }}
+  restartPolicy: OnFailure
+  containers:
+    - name: model-downloader
+      {{- include "model-management.modelDownloader" (dict "root" .root "ollama" $defaults.ollama "resources" $defaults.resources
+            "mode" "pull") | nindent 6 }}
+  volumes:
+    - name: models
+      persistentVolumeClaim:
+        claimName: {{ include "model-management.sharedClaimName" .root }}
+    - name: home
+      emptyDir: {}
+    - name: tmp
+      emptyDir: {}
+    - name: model-specs
+      configMap:
+        name: {{ .name | quote }}
+    - name: model-downloader
+      configMap:
+        name: {{ include "model-management.serversName" .root }}
+{{- end -}}

@@ -1,0 +1,243 @@
+{{/*
+Spec of a server's pods: the model-downloader brings the models, the agent stands in front of Ollama, and Ollama listens
+on loopback alone, so that nothing on the network gets past the agent.
+Takes: root, name, it (a resolved server).
+*/}}
+{{- define "model-management.serverPod" -}}
+{{- $values := .root.Values -}}
+{{- $server := .it.server -}}
+{{- include "model-management.podBasics" (dict "root" .root "scheduling" $server.scheduling
+      "serviceAccount" (include "model-management.serversName" .root)) }}
+terminationGracePeriodSeconds: {{ include "model-management.graceSeconds" .root }}
+initContainers:
+  - name: model-downloader
+    {{- include "model-management.modelDownloader" (dict "root" .root "ollama" $server.ollama "resources" $server.resources
+          "mode" (get (dict "ephemeral" "pull" "shared" "wait" "image" "verify") $server.cache.mode)) | nindent 4 }}
+  - name: agent
+    {{- include "model-management.agent" . | nindent 4 }}
+containers:
+  - name: ollama
+    image: {{ include "model-management.image" (dict "root" .root "image" $server.ollama.image) }}
+    imagePullPolicy: {{ $server.ollama.image.pullPolicy }}
+    args:
+      - serve
+    env:
+      {{- include "model-management.ollamaEnv" . | trim | nindent 6 }}
+    resources:
+      {{- include "model-management.ollamaResources" (dict "resources" $server.resources "gpu" .it.gpu) | trim | nindent 6 }}
+    # Ollama's port is closed to the kubelet; the agent asks it and answers for it.
+    startupProbe:
+      httpGet:
+        path: /health/startup
+        port: 8080
+      periodSeconds: 2
+      timeoutSeconds: 5
+      failureThreshold: {{ max 30 (div (int $server.startup.loadSeconds) 2) }}
+    livenessProbe:
+      httpGet:
+        path: /health/live
+        port: 8080
+      periodSeconds: 10
+      timeoutSeconds: 5
+      failureThreshold: 6
+    lifecycle:
+      # Ollama closes its streams on SIGTERM at once: the agent lets them end first.
+      preStop:
+        httpGet:
+          path: /drain
+          port: 8080
+    securityContext:
+      {{- include "model-management.containerSecurity" . | nindent 6 }}
+    volumeMounts:
+      - name: models
+        mountPath: /models
+        {{- if ne $server.cache.mode "ephemeral" }}
+        readOnly: true
+        {{- end }}
+      - name: home
+        mountPath: /home/ollama
+      - name: tmp
+        mountPath: /tmp
+volumes:
+  - name: models
+    {{- include "model-management.modelsVolume" . | nindent 4 }}
+  - name: home
+    emptyDir: {}
+  - name: tmp
+    emptyDir: {}
+  - name: model-specs
+    configMap:
+      name: {{ .name }}
+  - name: model-downloader
+    configMap:
+      name: {{ include "model-management.serversName" .root }}
+{{- end -}}
+
+{{/* Requests and limits of Ollama. Takes: resources, gpu (whether GPUs are part of them). */}}
+{{- define "model-management.ollamaResources" -}}
+{{- range list "requests" "limits" }}
+{{ . }}:
+  cpu: {{ $.resources.cpu | quote }}
+  memory: {{ $.resources.memory }}
+  {{- if $.gpu }}
+  {{ $.resources.gpuResource }}: {{ $.resources.gpu }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Environment of Ollama, the user's own included. Takes: root, it (a resolved server). */}}
+{{- define "model-management.ollamaEnv" -}}
+{{- range $name, $value := merge (include "model-management.ollamaSettings" . | fromJson) .it.server.ollama.extraEnv }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* The variables of Ollama that the chart decides on. Takes: root, it (a resolved server); gives JSON. */}}
+{{- define "model-management.ollamaSettings" -}}
+{{- $server := .it.server -}}
+{{- $ollama := $server.ollama -}}
+{{- $env := dict
+      "HOME" "/home/ollama"
+      "OLLAMA_HOST" "127.0.0.1:11434"
+      "OLLAMA_MODELS" "/models"
+      "OLLAMA_NUM_PARALLEL" ($ollama.parallel | int | toString)
+      "OLLAMA_CONTEXT_LENGTH" ($ollama.contextLength | int | toString)
+      "OLLAMA_KEEP_ALIVE" $ollama.keepAlive
+      "OLLAMA_MAX_LOADED_MODELS" (len $server.models | toString)
+      "OLLAMA_FLASH_ATTENTION" (ternary "1" "0" $ollama.flashAttention)
+      "OLLAMA_KV_CACHE_TYPE" $ollama.kvCacheType
+      "OLLAMA_LOAD_TIMEOUT" (printf "%ds" (max 300 (int $server.startup.loadSeconds)))
+      "OLLAMA_NOPRUNE" "1"
+      "OLLAMA_NO_CLOUD" "1"
+      "LLAMA_ARG_CACHE_RAM" ($ollama.promptCacheMiB | int | toString) -}}
+{{- if not .it.gpu -}}
+{{- /* The image asks for every GPU of its node, which on a GPU node a pod without any would get. */ -}}
+{{- $_ := set $env "NVIDIA_VISIBLE_DEVICES" "void" -}}
+{{- end -}}
+{{- toJson $env -}}
+{{- end -}}
+
+{{/* The volume that the models are on. Takes: root, it (a resolved server). */}}
+{{- define "model-management.modelsVolume" -}}
+{{- $cache := .it.server.cache -}}
+{{- if eq $cache.mode "shared" -}}
+persistentVolumeClaim:
+  claimName: {{ include "model-management.sharedClaimName" .root }}
+  readOnly: true
+{{- else if eq $cache.mode "image" -}}
+image:
+  reference: {{ $cache.image.reference }}
+  pullPolicy: {{ $cache.image.pullPolicy }}
+{{- else -}}
+ephemeral:
+  volumeClaimTemplate:
+    spec:
+      accessModes:
+        - ReadWriteOnce
+      {{- with $cache.storageClass }}
+      storageClassName: {{ . }}
+      {{- end }}
+      resources:
+        requests:
+          storage: {{ $cache.size }}
+{{- end -}}
+{{- end -}}
+
+{{/* The agent: a native sidecar, so that it is there before Ollama and goes after it. Takes: root, it (a resolved server). */}}
+{{- define "model-management.agent" -}}
+image: {{ include "model-management.image" (dict "root" .root "image" .root.Values.image) }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+restartPolicy: Always
+args:
+  - /app/service/agent/main.ts
+  - --config
+  - /etc/model-management/config.json
+ports:
+  {{- include "model-management.servicePorts" . | nindent 2 }}
+resources:
+  {{- include "model-management.serviceResources" .root.Values.agent.resources | nindent 2 }}
+startupProbe:
+  httpGet:
+    path: /health
+    port: http
+  periodSeconds: 1
+  timeoutSeconds: 5
+  failureThreshold: 60
+livenessProbe:
+  httpGet:
+    path: /health
+    port: http
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet:
+    path: /health/ready
+    port: http
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: 2
+securityContext:
+  {{- include "model-management.containerSecurity" . | nindent 2 }}
+volumeMounts:
+  # A file mounted alone stays as it is while the pod lives: a pod keeps the configuration of the models it has on its disk.
+  - name: model-specs
+    mountPath: /etc/model-management/config.json
+    subPath: config.json
+{{- end -}}
+
+{{/*
+The model-downloader, but for its name. Takes: root, ollama, resources, mode (pull, wait or verify).
+*/}}
+{{- define "model-management.modelDownloader" -}}
+{{- $registry := .root.Values.modelRegistry -}}
+image: {{ include "model-management.image" (dict "root" .root "image" .ollama.image) }}
+imagePullPolicy: {{ .ollama.image.pullPolicy }}
+command:
+  - /bin/sh
+  - /opt/model-downloader/model-downloader.sh
+  - {{ .mode }}
+env:
+  - name: HOME
+    value: /home/ollama
+  - name: OLLAMA_HOST
+    value: 127.0.0.1:11434
+  - name: OLLAMA_MODELS
+    value: /models
+  # Ollama throws away half-pulled models at its start unless told not to: a pull that was cut off goes on where it was.
+  - name: OLLAMA_NOPRUNE
+    value: "1"
+  - name: OLLAMA_NO_CLOUD
+    value: "1"
+  - name: NVIDIA_VISIBLE_DEVICES
+    value: void
+  {{- if $registry.insecure }}
+  - name: MODEL_REGISTRY_INSECURE
+    value: "1"
+  {{- end }}
+  {{- with $registry.httpsProxy }}
+  - name: HTTPS_PROXY
+    value: {{ . }}
+  {{- end }}
+resources:
+  {{- include "model-management.ollamaResources" (dict "resources" .resources "gpu" false) | trim | nindent 2 }}
+securityContext:
+  {{- include "model-management.containerSecurity" . | nindent 2 }}
+volumeMounts:
+  - name: models
+    mountPath: /models
+    {{- if ne .mode "pull" }}
+    readOnly: true
+    {{- end }}
+  - name: home
+    mountPath: /home/ollama
+  - name: tmp
+    mountPath: /tmp
+  - name: model-specs
+    mountPath: /etc/models
+    readOnly: true
+  - name: model-downloader
+    mountPath: /opt/model-downloader
+    readOnly: true
+{{- end -}}

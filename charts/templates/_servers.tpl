@@ -1,0 +1,107 @@
+{{/*
+Resolves the enabled servers once for all templates of a rendering and leaves them in `.Values.resolved`, by the name of
+their Deployment. Each has what follows from defaults and overrides:
+  server   the merged settings
+  models   the models it serves, by key, those that exist
+  threads  what Ollama may run at a time: the whole cores of its CPU, at least one
+  gpu      whether it has GPUs
+  scaled   whether a HorizontalPodAutoscaler decides on its pods
+Every template that looks at servers includes this first; whichever comes first does the work.
+Takes the root.
+*/}}
+{{- define "model-management.resolve" -}}
+{{- if not (hasKey .Values "resolved") -}}
+{{- $resolved := dict -}}
+{{- range $name, $overrides := .Values.servers -}}
+{{- $server := mergeOverwrite (deepCopy $.Values.serverDefaults) (deepCopy $overrides) -}}
+{{- if $server.enabled -}}
+{{- $models := dict -}}
+{{- range $server.models -}}
+{{- if hasKey $.Values.models . -}}{{- $_ := set $models . (get $.Values.models .) -}}{{- end -}}
+{{- end -}}
+{{- $gpu := gt (int $server.resources.gpu) 0 -}}
+{{- $threads := max 1 (div (include "model-management.millicores" $server.resources.cpu | int64) 1000) -}}
+{{- $scaled := and $server.autoscaling.enabled (not $gpu) (gt (int $server.replicas.min) 0) -}}
+{{- $_ := set $resolved (include "model-management.name" (dict "root" $ "name" $name)) (dict
+      "key" $name "server" $server "models" $models "threads" $threads "gpu" $gpu "scaled" $scaled) -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set .Values "resolved" $resolved -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Name by which a model is pulled: a name without a host of its own goes to the mirror, and one without a namespace is in
+`library` there, as in Ollama's own registry.
+Takes: root, model.
+*/}}
+{{- define "model-management.pullName" -}}
+{{- $host := .root.Values.modelRegistry.host -}}
+{{- $parts := splitList "/" .model.pull -}}
+{{- if or (not $host) (gt (len $parts) 2) -}}
+{{- .model.pull -}}
+{{- else if eq (len $parts) 2 -}}
+{{- printf "%s/%s" $host .model.pull -}}
+{{- else -}}
+{{- printf "%s/library/%s" $host .model.pull -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Modelfile of a served model: what is pulled, with its system prompt and parameters, and as many threads as it has cores.
+Without that Ollama starts a thread on every core of the node, which a CPU limit punishes.
+Takes: root, model, threads.
+*/}}
+{{- define "model-management.modelfile" -}}
+FROM {{ include "model-management.pullName" . }}
+{{- with .model.system }}
+SYSTEM """{{ . }}"""
+{{- end }}
+{{- range $name, $value := .model.parameters }}
+PARAMETER {{ $name }} {{ if kindIs "string" $value }}{{ $value | quote }}{{ else }}{{ $value }}{{ end }}
+{{- end }}
+PARAMETER num_thread {{ .threads }}
+{{- end -}}
+
+{{/*
+The models of a server with what building them takes: a list of dicts with alias, model, threads. Takes a resolved server;
+gives JSON.
+*/}}
+{{- define "model-management.builds" -}}
+{{- $builds := list -}}
+{{- range $alias, $model := .models -}}
+{{- $builds = append $builds (dict "alias" $alias "model" $model "threads" $.threads) -}}
+{{- end -}}
+{{- toJson $builds -}}
+{{- end -}}
+
+{{/*
+What the model-downloader brings to the disk: `models.list` with a line for each model (key|pulled name|served name|digest|
+checksum of all of it), and a Modelfile for each.
+Takes: root, builds.
+*/}}
+{{- define "model-management.modelSpecs" -}}
+{{- $lines := list -}}
+{{- $specs := dict -}}
+{{- range .builds -}}
+{{- $modelfile := include "model-management.modelfile" (dict "root" $.root "model" .model "threads" .threads) -}}
+{{- $checksum := printf "%s|%s|%s" .model.name .model.digest $modelfile | sha256sum -}}
+{{- $pulled := include "model-management.pullName" (dict "root" $.root "model" .model) -}}
+{{- $lines = append $lines (join "|" (list .alias $pulled .model.name .model.digest $checksum)) -}}
+{{- $_ := set $specs (printf "%s.Modelfile" .alias) (printf "%s\n" $modelfile) -}}
+{{- end -}}
+{{- $_ := set $specs "models.list" (printf "%s\n" (join "\n" $lines)) -}}
+{{- toYaml $specs -}}
+{{- end -}}
+
+{{/* The builds of every server whose cache is shared: what the Job has to bring. Takes the root; gives JSON, `[]` for none. */}}
+{{- define "model-management.sharedBuilds" -}}
+{{- include "model-management.resolve" . -}}
+{{- $builds := list -}}
+{{- range .Values.resolved -}}
+{{- if eq .server.cache.mode "shared" -}}
+{{- $builds = concat $builds (include "model-management.builds" . | fromJsonArray) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $builds -}}
+{{- end -}}

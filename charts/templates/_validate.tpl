@@ -1,0 +1,131 @@
+{{/*
+What a schema cannot say, because it is about more than one value or about the cluster: collected and shown together, each
+on one line with what is wrong, where, and how to put it right. Takes the root; fails where there is a mistake.
+*/}}
+{{- define "model-management.validate" -}}
+{{- include "model-management.resolve" . -}}
+{{- $mistakes := concat
+      (include "model-management.modelMistakes" . | fromJsonArray)
+      (include "model-management.serverMistakes" . | fromJsonArray)
+      (include "model-management.replicaMistakes" . | fromJsonArray)
+      (include "model-management.cacheMistakes" . | fromJsonArray)
+      (include "model-management.environmentMistakes" . | fromJsonArray)
+      (include "model-management.nameMistakes" . | fromJsonArray) -}}
+{{- if $mistakes -}}
+{{- fail (printf "\n\n%d mistake(s) in the values:\n- %s\n" (len $mistakes) (join "\n- " $mistakes)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Two models of one name: Ollama reads a name without a tag as `:latest`, and case does not count. */}}
+{{- define "model-management.modelMistakes" -}}
+{{- $mistakes := list -}}
+{{- $owners := dict -}}
+{{- range $alias, $model := .Values.models -}}
+{{- range list $alias $model.name | uniq -}}
+{{- $name := lower . -}}
+{{- if not (contains ":" (splitList "/" $name | last)) -}}{{- $name = printf "%s:latest" $name -}}{{- end -}}
+{{- $owner := get $owners $name -}}
+{{- if and $owner (ne $owner $alias) -}}
+{{- $mistakes = append $mistakes (printf "models.%s: '%s' is a name of models.%s too: give one of them another key or name" $alias . $owner) -}}
+{{- end -}}
+{{- $_ := set $owners $name $alias -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* Servers of unknown models, without models, and models on two servers. */}}
+{{- define "model-management.serverMistakes" -}}
+{{- $mistakes := list -}}
+{{- $homes := dict -}}
+{{- range $name, $it := .Values.resolved -}}
+{{- if not $it.server.models -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.models: is empty: name a key of models, or set enabled to false" $it.key) -}}
+{{- end -}}
+{{- range $it.server.models -}}
+{{- if not (hasKey $.Values.models .) -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.models: '%s' is no key of models: name one of %s, or add models.%s" $it.key . (keys $.Values.models | sortAlpha | join ", ") .) -}}
+{{- end -}}
+{{- $alias := . -}}
+{{- with get $homes . -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.models: '%s' is on servers.%s too: leave it on one of them" $it.key $alias .) -}}
+{{- end -}}
+{{- $_ := set $homes . $it.key -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* Ranges that are none, and servers that nothing could wake. */}}
+{{- define "model-management.replicaMistakes" -}}
+{{- $mistakes := list -}}
+{{- $ranges := dict "gateway" .Values.gateway.replicas -}}
+{{- range .Values.resolved -}}
+{{- $_ := set $ranges (printf "servers.%s" .key) .server.replicas -}}
+{{- end -}}
+{{- $keda := or (.Capabilities.APIVersions.Has "keda.sh/v1alpha1") (.Capabilities.APIVersions.Has "keda.sh/v1alpha1/ScaledObject") -}}
+{{- range $where, $replicas := $ranges -}}
+{{- $min := int $replicas.min -}}
+{{- $max := int $replicas.max -}}
+{{- if gt $min $max -}}
+{{- $mistakes = append $mistakes (printf "%s.replicas: min %d is above max %d: raise max or lower min" $where $min $max) -}}
+{{- end -}}
+{{- if and (eq $min 0) (not $keda) (semverCompare "<1.37.0-0" $.Capabilities.KubeVersion.Version) -}}
+{{- $mistakes = append $mistakes (printf "%s.replicas: min 0 needs Kubernetes 1.37 or later, or KEDA, and this is %s without it: set min to 1, or install KEDA" $where $.Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* Caches that could not be mounted. */}}
+{{- define "model-management.cacheMistakes" -}}
+{{- $mistakes := list -}}
+{{- $sharing := 0 -}}
+{{- range .Values.resolved -}}
+{{- $cache := .server.cache -}}
+{{- if eq $cache.mode "shared" -}}{{- $sharing = add $sharing (int .server.replicas.max) -}}{{- end -}}
+{{- if eq $cache.mode "image" -}}
+{{- if not $cache.image.reference -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.cache: mode image without image.reference: name the OCI image that holds its models" .key) -}}
+{{- end -}}
+{{- if semverCompare "<1.35.0-0" $.Capabilities.KubeVersion.Version -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.cache: mode image needs Kubernetes 1.35 or later, and this is %s: use ephemeral or shared" .key $.Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (gt (int $sharing) 1) (eq .Values.sharedCache.accessMode "ReadWriteOnce") -}}
+{{- $mistakes = append $mistakes (printf "sharedCache.accessMode: ReadWriteOnce, and up to %d pods share the claim, which hangs all but one node's: use a class with ReadWriteMany, or cache.mode ephemeral" (int $sharing)) -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* Variables of Ollama that the chart decides on: the loopback address keeps the network out, the others have keys of their own. */}}
+{{- define "model-management.environmentMistakes" -}}
+{{- $mistakes := list -}}
+{{- range $it := .Values.resolved -}}
+{{- $decided := include "model-management.ollamaSettings" (dict "root" $ "it" .) | fromJson -}}
+{{- range $name, $_ := .server.ollama.extraEnv -}}
+{{- if hasKey $decided $name -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.ollama.extraEnv: %s is set by the chart: remove it, and use the key of `ollama` or `cache` that stands for it" $it.key $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* Objects of one name: after the prefix and the cut at 63 characters, or the gateway's own. */}}
+{{- define "model-management.nameMistakes" -}}
+{{- $mistakes := list -}}
+{{- $owners := dict
+      (include "model-management.serviceName" .) "the gateway's Service"
+      (include "model-management.gatewayName" .) "the gateway"
+      (include "model-management.serversName" .) "what all servers share" -}}
+{{- range $key, $overrides := .Values.servers -}}
+{{- $name := include "model-management.name" (dict "root" $ "name" $key) -}}
+{{- with get $owners $name -}}
+{{- $mistakes = append $mistakes (printf "servers.%s: would be called '%s' like %s: give it another key%s" $key $name . (ternary ", or shorten namePrefix" "" (ne $name (printf "%s%s" $.Values.namePrefix $key)))) -}}
+{{- end -}}
+{{- $_ := set $owners $name (printf "servers.%s" $key) -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
