@@ -13,15 +13,25 @@ export function servedName(alias: string, definition: ModelDefinition): string {
  * Every mistake in a registry, each on one line: file, model, problem, fix. Empty when there is none.
  */
 export function registryMistakes(registry: Registry): string[] {
+  const ofModels = Object.entries(registry.models).map(
+    ([alias, definition]) => [alias, modelMistakes(alias, definition)] as const,
+  );
+  // What is computed from a wrong figure is no help.
+  const sound = new Set(ofModels.filter(([, mistakes]) => mistakes.length === 0).map(([alias]) => alias));
   return [
-    ...Object.entries(registry.models).flatMap(([alias, definition]) => modelMistakes(alias, definition)),
+    ...ofModels.flatMap(([, mistakes]) => mistakes),
     ...nameMistakes(registry),
     ...packMistakes(registry),
-    ...fleetOf(registry).flatMap(memoryMistakes),
+    ...fleetOf(registry)
+      .filter(({ models }) => models.every(({ alias }) => sound.has(alias)))
+      .flatMap(memoryMistakes),
   ];
 }
 
 const fileOf = (alias: string) => `generator/registry/${alias}.ts`;
+
+/** `ollama-` and a key make the name of a server, which is a DNS label of at most 63 characters. */
+const key = /^[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?$/;
 
 function modelMistakes(alias: string, { facts, serving }: ModelDefinition): string[] {
   const mistakes: string[] = [];
@@ -39,12 +49,24 @@ function modelMistakes(alias: string, { facts, serving }: ModelDefinition): stri
     ['parallel', serving.parallel],
     ['replicas.max', max],
     ['cpu', serving.cpu],
+    ['memoryGB', serving.memoryGB],
     ['gpu.count', serving.gpu?.count ?? 1],
+    ['layers', facts.layers],
+    ['kvHeads', facts.kvHeads],
+    ['headDim', facts.headDim],
+    ['trainedContext', facts.trainedContext],
   ];
   for (const [name, value] of whole) {
     if (!Number.isInteger(value) || value < 1) say(`${name} is ${value}`, 'set a whole number of 1 or more');
   }
   if (!Number.isInteger(min) || min < 0) say(`replicas.min is ${min}`, 'set a whole number of 0 or more');
+  if (!(facts.sizeGB > 0)) say(`sizeGB is ${facts.sizeGB}`, 'set what the library page lists, in GB');
+  if (!key.test(alias)) {
+    say(
+      'its file name cannot be a key',
+      'name it by lower-case letters, digits and dashes, at most 56, such as `llama.ts`',
+    );
+  }
   return mistakes;
 }
 

@@ -14,7 +14,10 @@ export async function loadEnvironments(folder = environmentsFolder): Promise<Rec
     const file = path.join(folder, entry.name, 'environment.ts');
     const module = (await import(pathToFileURL(file).href)) as { default?: Environment };
     if (!module.default?.values) {
-      throw new Error(`${file}: exports no environment: end it with \`export default defineEnvironment({ … })\``);
+      throw new Error(
+        `environments/${entry.name}/environment.ts: exports no environment: ` +
+          'end it with `export default defineEnvironment({ … })`',
+      );
     }
     environments[entry.name] = module.default;
   }

@@ -74,13 +74,16 @@ const sentence = (text?: string) => text && `${text[0]!.toUpperCase()}${text.sli
 
 /** Checks values by the schema; each mistake says the path and what is wrong with it. */
 export function checker(schema: JsonSchema): (values: unknown) => string[] {
-  const validate = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true }).compile(schema);
-  return (values) => (validate(values) ? [] : (validate.errors ?? []).map(readable));
+  const validate = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, verbose: true }).compile(schema);
+  return (values) => (validate(values) ? [] : (validate.errors ?? []).flatMap(readable));
 }
 
-function readable({ instancePath, keyword, params, message }: ErrorObject): string {
+function readable({ instancePath, keyword, params, message, propertyName, parentSchema }: ErrorObject): string[] {
   const at = instancePath.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~') || 'values';
-  if (keyword === 'additionalProperties') return `${at}: has no key '${params.additionalProperty}'`;
-  if (keyword === 'enum') return `${at}: must be one of ${(params.allowedValues as unknown[]).join(', ')}`;
-  return `${at}: ${message}`;
+  // What the keys of a map look like is said by the rule for its keys, below.
+  if (keyword === 'propertyNames' || (keyword === 'additionalProperties' && parentSchema?.patternProperties)) return [];
+  if (propertyName !== undefined) return [`${at}: the key '${propertyName}' ${message}`];
+  if (keyword === 'additionalProperties') return [`${at}: has no key '${params.additionalProperty}'`];
+  if (keyword === 'enum') return [`${at}: must be one of ${(params.allowedValues as unknown[]).join(', ')}`];
+  return [`${at}: ${message}`];
 }

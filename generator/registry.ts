@@ -21,11 +21,23 @@ export async function loadRegistry(folder = registryFolder, shared: Packs = pack
   const files = (await readdir(folder)).filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts')).sort();
   const models: Registry['models'] = {};
   for (const file of files) {
-    const module = (await import(pathToFileURL(path.join(folder, file)).href)) as { default?: ModelDefinition };
-    if (!module.default?.facts || !module.default.serving) {
-      throw new Error(`${file}: exports no model: end it with \`export default defineModel({ … })\``);
+    const definition = await load(path.join(folder, file));
+    if (!definition?.facts || !definition.serving) {
+      throw new Error(
+        `generator/registry/${file}: exports no model: end it with \`export default defineModel({ … })\``,
+      );
     }
-    models[path.basename(file, '.ts')] = module.default;
+    models[path.basename(file, '.ts')] = definition;
   }
   return { models, packs: shared };
+}
+
+async function load(file: string): Promise<ModelDefinition | undefined> {
+  try {
+    const module = (await import(pathToFileURL(file).href)) as { default?: ModelDefinition };
+    return module.default;
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : error;
+    throw new Error(`generator/registry/${path.basename(file)}: cannot be read: ${problem}`);
+  }
 }

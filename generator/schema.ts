@@ -12,9 +12,11 @@ export interface JsonSchema {
   description?: string;
   type?: string;
   properties?: Record<string, JsonSchema>;
+  patternProperties?: Record<string, JsonSchema>;
   additionalProperties?: boolean | JsonSchema;
   propertyNames?: JsonSchema;
   items?: JsonSchema;
+  pattern?: string;
   anyOf?: JsonSchema[];
   required?: string[];
   default?: unknown;
@@ -39,7 +41,8 @@ export async function valuesSchema(values: Values): Promise<JsonSchema> {
     ...nothingRequired(properties.serverDefaults!),
     description: 'What this server says differently from `serverDefaults`.',
   };
-  return { $schema: draft07, $comment: madeBy, title: 'Values of the chart model-management', ...schema };
+  const title = 'Values of the chart model-management';
+  return { $schema: draft07, $comment: madeBy, title, ...withClosedMaps(schema) };
 }
 
 /** The JSON Schemas (draft-07) of the files that the chart writes for the service, under `definitions`. */
@@ -93,6 +96,22 @@ async function cached(what: string, make: () => Promise<JsonSchema>): Promise<Js
   return schema;
 }
 
+/**
+ * The same schema with maps that take no key but those of their pattern. `propertyNames` says so already, but Helm's
+ * validator gives some other object's path for it; for `additionalProperties` it gives the map's. Both stay: the first
+ * tells what a key has to look like, the second where it is.
+ */
+function withClosedMaps(schema: JsonSchema): JsonSchema {
+  const { properties, additionalProperties: values, items } = schema;
+  const closed = { ...schema };
+  if (properties) closed.properties = mapValues(properties, withClosedMaps);
+  if (items) closed.items = withClosedMaps(items);
+  if (typeof values !== 'object') return closed;
+  const pattern = schema.propertyNames?.pattern;
+  if (pattern === undefined) return closed;
+  return { ...closed, patternProperties: { [pattern]: withClosedMaps(values) }, additionalProperties: false };
+}
+
 /** Notes what values.yaml says at each leaf; editors show it. */
 function withDefaults(schema: JsonSchema, value: unknown): void {
   if (schema.type === 'object' && schema.properties) {
@@ -105,6 +124,9 @@ function withDefaults(schema: JsonSchema, value: unknown): void {
 
 function nothingRequired({ required: _required, ...schema }: JsonSchema): JsonSchema {
   if (!schema.properties) return schema;
-  const properties = Object.entries(schema.properties).map(([key, property]) => [key, nothingRequired(property)]);
-  return { ...schema, properties: Object.fromEntries(properties) };
+  return { ...schema, properties: mapValues(schema.properties, nothingRequired) };
+}
+
+function mapValues<T>(record: Record<string, T>, change: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 }

@@ -57,9 +57,9 @@ async function stale(root: string, outputs: Output[]): Promise<{ output: Output;
 /** Changed lines with two lines around them: `-` what the file has, `+` what the generator makes. */
 function unified(file: string, old: string, wanted: string): string {
   const around = 2;
-  const lines = diff(wanted.split('\n'), old.split('\n')) as [-1 | 0 | 1, string][];
+  const lines = diff(old.split('\n'), wanted.split('\n')) as [-1 | 0 | 1, string][];
   // util.diff marks with 1 what only its first argument has.
-  const signs = lines.map(([operation, text]) => ({ sign: operation === 0 ? ' ' : operation === 1 ? '+' : '-', text }));
+  const signs = lines.map(([operation, text]) => ({ sign: operation === 0 ? ' ' : operation === 1 ? '-' : '+', text }));
   const near = signs.map((_, index) =>
     signs.slice(Math.max(0, index - around), index + around + 1).some(({ sign }) => sign !== ' '),
   );
