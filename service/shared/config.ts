@@ -53,7 +53,8 @@ function describe(error: ErrorObject): string {
     const steps = error.instancePath.split('/').slice(1);
     return [...steps, ...(key === undefined ? [] : [key])].join('.') || 'the file';
   };
-  const meaning = (schema: { description?: string } | undefined) => schema?.description ?? 'what the schema asks for';
+  const meaning = (schema: { description?: string } | undefined) =>
+    (schema?.description ?? 'what the schema asks for').replace(/\.$/, '');
   const known = error.parentSchema?.properties as Record<string, { description?: string }> | undefined;
   switch (error.keyword) {
     case 'additionalProperties':

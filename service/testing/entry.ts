@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentConfig, GatewayConfig } from '../../schema/config.ts';
+
+const service = path.join(import.meta.dirname, '..');
+
+/** A line of a log. */
+export interface LogLine {
+  msg: string;
+  level: string;
+  [more: string]: unknown;
+}
+
+/** An entry point run as in its container, on free ports. */
+export class Entry implements AsyncDisposable {
+  /** Where the configuration is; written over, it is read again. */
+  readonly configFile: string;
+  readonly logs: LogLine[] = [];
+  url = '';
+  metricsUrl = '';
+  errors = '';
+  readonly #folder = mkdtempSync(path.join(tmpdir(), 'service-'));
+  readonly #process: ChildProcess;
+
+  private constructor(component: string, config: object | string, flags: string[]) {
+    this.configFile = path.join(this.#folder, 'config.json');
+    this.configure(config);
+    const main = path.join(service, component, 'main.ts');
+    const ports = ['--host', '127.0.0.1', '--port', '0', '--metrics-port', '0'];
+    this.#process = spawn(process.execPath, [main, '--config', this.configFile, ...ports, ...flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#process.stderr!.on('data', (text) => {
+      this.errors += text;
+    });
+    createInterface(this.#process.stdout!).on('line', (line) => this.logs.push(JSON.parse(line)));
+  }
+
+  /** Starts it and waits until it listens. */
+  static async start(component: 'gateway', config: GatewayConfig, ...flags: string[]): Promise<Entry>;
+  static async start(component: 'agent', config: AgentConfig, ...flags: string[]): Promise<Entry>;
+  static async start(component: string, config: object, ...flags: string[]): Promise<Entry> {
+    const entry = Entry.launch(component, config, ...flags);
+    await until(() => entry.#process.exitCode !== null || entry.logged('listening').length > 0);
+    const [listening] = entry.logged('listening');
+    if (!listening) throw new Error(entry.errors);
+    entry.url = `http://127.0.0.1:${listening.port}`;
+    entry.metricsUrl = `http://127.0.0.1:${listening.metricsPort}/metrics`;
+    return entry;
+  }
+
+  /** Starts it without waiting. */
+  static launch(component: string, config: object | string, ...flags: string[]): Entry {
+    return new Entry(component, config, flags);
+  }
+
+  configure(config: object | string): void {
+    writeFileSync(this.configFile, typeof config === 'string' ? config : JSON.stringify(config));
+  }
+
+  logged(message: string): LogLine[] {
+    return this.logs.filter(({ msg }) => msg === message);
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process.kill(name);
+  }
+
+  /** Its exit code, once it has ended. */
+  async ended(): Promise<number | null> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) await once(this.#process, 'exit');
+    return this.#process.exitCode;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal('SIGKILL');
+    await this.ended();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Waits until something holds; throws after `timeoutMs`. */
+export async function until(holds: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<void> {
+  for (const deadline = Date.now() + timeoutMs; !(await holds()); await sleep(20)) {
+    if (Date.now() > deadline) throw new Error(`did not come to hold within ${timeoutMs} ms: ${holds}`);
+  }
+}
+
+/** The text of a URL, with its status. */
+export async function get(url: string): Promise<{ status: number; text: string }> {
+  const answer = await fetch(url);
+  return { status: answer.status, text: await answer.text() };
+}

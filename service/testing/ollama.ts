@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tool } from '../../ci/tools/tools.ts';
+import { tinyModel } from './tiny-model.ts';
+
+/** A real Ollama with a folder of its own, on a port that stays the same when it is started again. */
+export class RealOllama implements AsyncDisposable {
+  readonly url: string;
+  readonly #binary: string;
+  readonly #folder: string;
+  #process: ChildProcess | undefined;
+
+  private constructor(binary: string, port: number) {
+    this.#binary = binary;
+    this.url = `http://127.0.0.1:${port}`;
+    this.#folder = mkdtempSync(path.join(tmpdir(), 'ollama-'));
+  }
+
+  /** Builds Ollama if need be, and starts it with the given models, each with the weights of its own seed. */
+  static async start(models: string[]): Promise<RealOllama> {
+    const ollama = new RealOllama(await tool('ollama'), await freePort());
+    await ollama.up();
+    for (const [index, model] of models.entries()) await ollama.#create(model, tinyModel(index + 1));
+    return ollama;
+  }
+
+  get pid(): number {
+    return this.#process!.pid!;
+  }
+
+  async up(): Promise<void> {
+    const environment = {
+      PATH: process.env.PATH,
+      HOME: this.#folder,
+      OLLAMA_HOST: this.url,
+      OLLAMA_CONTEXT_LENGTH: '512',
+      OLLAMA_NUM_PARALLEL: '2',
+    };
+    // A group of its own: the runners that it starts end with it.
+    const spawned = spawn(this.#binary, ['serve'], { env: environment, stdio: 'ignore', detached: true });
+    this.#process = spawned;
+    for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
+      const answer = await fetch(`${this.url}/api/version`).catch(() => undefined);
+      await answer?.body?.cancel();
+      if (answer?.ok) return;
+      if (spawned.exitCode !== null || Date.now() > deadline) throw new Error(`Ollama did not come up at ${this.url}`);
+    }
+  }
+
+  /** Ends it as a crash does. */
+  async crash(): Promise<void> {
+    const ended = this.#process!.exitCode === null ? once(this.#process!, 'exit') : undefined;
+    process.kill(-this.pid, 'SIGKILL');
+    await ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.crash().catch(() => undefined);
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #create(model: string, file: Buffer<ArrayBuffer>): Promise<void> {
+    const digest = `sha256:${createHash('sha256').update(file).digest('hex')}`;
+    await this.#post(`/api/blobs/${digest}`, file);
+    await this.#post('/api/create', JSON.stringify({ model, files: { 'tiny.gguf': digest }, stream: false }));
+  }
+
+  async #post(route: string, body: Buffer<ArrayBuffer> | string): Promise<void> {
+    const answer = await fetch(this.url + route, { method: 'POST', body });
+    if (!answer.ok) throw new Error(`${route}: ${answer.status} ${await answer.text()}`);
+  }
+}
+
+/** A port that nothing listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
