@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 /**
- * A short name for content: equal when every file under `folders` (by its path inside it and its bytes) and every one of
- * the `facts` is equal. Whatever can change the result of a build has to be among them.
+ * A short name for content: equal when every file of `sources` (files, and folders with all that is in them, by its path
+ * there and its bytes) and every one of the `facts` is equal. Whatever can change the result of a build has to be in it.
  */
-export function contentKey(folders: readonly string[], facts: unknown): string {
+export function contentKey(sources: readonly string[], facts: unknown): string {
   const hash = createHash('sha256');
-  for (const folder of folders) {
-    for (const file of filesUnder(folder)) {
-      const content = readFileSync(path.join(folder, file));
+  for (const source of sources) {
+    for (const file of filesUnder(source)) {
+      const content = readFileSync(path.join(source, file));
       hash.update(`${file}\0${content.length}\0`).update(content);
     }
     hash.update('\0\0');
@@ -20,6 +20,7 @@ export function contentKey(folders: readonly string[], facts: unknown): string {
 }
 
 function filesUnder(folder: string): string[] {
+  if (statSync(folder).isFile()) return [''];
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))

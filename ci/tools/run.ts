@@ -1,8 +1,11 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 
 export interface RunOptions extends Pick<SpawnOptions, 'cwd' | 'env'> {
   /** Written to the command's standard input. */
   input?: string | Buffer;
+  /** A file that is the command's standard input. */
+  inputFile?: string;
   /** Milliseconds after which the command is killed. */
   timeout?: number;
 }
@@ -15,16 +18,18 @@ export interface Output {
 
 /** Runs a command to its end and gives back what it printed, whatever its exit status. Rejects when it cannot be started. */
 export function output(command: string, args: readonly string[], options: RunOptions = {}): Promise<Output> {
-  const { input, timeout, ...rest } = options;
+  const { input, inputFile, timeout, ...rest } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { ...rest, stdio: ['pipe', 'pipe', 'pipe'] });
+    const file = inputFile === undefined ? undefined : openSync(inputFile, 'r');
+    const child = spawn(command, args, { ...rest, stdio: [file ?? 'pipe', 'pipe', 'pipe'] });
+    if (file !== undefined) closeSync(file);
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
-    child.stdout.on('data', (data: Buffer) => stdout.push(data));
-    child.stderr.on('data', (data: Buffer) => stderr.push(data));
+    child.stdout!.on('data', (data: Buffer) => stdout.push(data));
+    child.stderr!.on('data', (data: Buffer) => stderr.push(data));
     // A command that does not read its input closes the pipe: that is no error of ours.
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(input);
     const timer = timeout ? setTimeout(() => child.kill('SIGKILL'), timeout) : undefined;
     child.once('error', (error) => {
       clearTimeout(timer);

@@ -1,0 +1,74 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** The group that holds all our clusters, in every hierarchy. */
+const parent = 'model-management';
+
+/** The kubelet's cgroupRoot for a cluster. */
+export const cgroupRoot = (name: string): string => `/${parent}/${name}`;
+
+/** Where cgroups are mounted: one folder with version 2, one for each controller with version 1 (or a mix of the two). */
+function hierarchies(): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => line.split(' ')[4]!);
+}
+
+/** A cgroup v1 cpuset admits no process until it has processors and memory nodes of its own. */
+function inheritCpuset(folder: string): void {
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    const own = path.join(folder, file);
+    // Version 2 inherits by itself, and takes no offence at an empty file.
+    if (existsSync(path.join(folder, 'cgroup.controllers')) || !existsSync(own)) continue;
+    if (readFileSync(own, 'utf8').trim() === '') {
+      writeFileSync(own, readFileSync(path.join(path.dirname(folder), file), 'utf8'));
+    }
+  }
+}
+
+/** The groups of the node's own processes, beside those that the kubelet makes for pods. */
+export const nodeCgroups = (name: string): string[] =>
+  hierarchies().map((hierarchy) => path.join(hierarchy, cgroupRoot(name), 'node'));
+
+/** Makes the groups of a cluster: its root, and the one for the node's own processes. */
+export function createCgroups(name: string): string[] {
+  const groups = nodeCgroups(name);
+  for (const node of groups) {
+    for (const folder of [path.dirname(path.dirname(node)), path.dirname(node), node]) {
+      mkdirSync(folder, { recursive: true });
+      inheritCpuset(folder);
+    }
+  }
+  return groups;
+}
+
+/** Removes the groups of a cluster whose processes have ended, and the common parent with the last. */
+export async function removeCgroups(name: string): Promise<void> {
+  for (const hierarchy of hierarchies()) {
+    await removeTree(path.join(hierarchy, cgroupRoot(name)));
+    try {
+      rmdirSync(path.join(hierarchy, parent));
+    } catch {
+      // Not there, or in use by another cluster.
+    }
+  }
+}
+
+async function removeTree(folder: string): Promise<void> {
+  if (!existsSync(folder)) return;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) await removeTree(path.join(folder, entry.name));
+  }
+  // The kernel lets go of a group a moment after its last process.
+  for (let attempt = 0; ; attempt++) {
+    try {
+      rmdirSync(folder);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      if (attempt === 50) throw new Error(`${folder}: not removed: ${(error as Error).message}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
