@@ -24,13 +24,17 @@ type Tree = Record<string, unknown>;
 
 const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Values as Helm merges them: maps key by key, anything else replaced whole, a key set to null removed. */
+/**
+ * Values as Helm merges them: maps key by key, anything else replaced whole, and a key that the base has removed by null;
+ * any other null stays, for the schema to refuse.
+ */
 export function mergeValues(base: unknown, over: unknown): unknown {
   if (!isTree(base) || !isTree(over)) return over;
   const merged: Tree = { ...base };
   for (const [key, value] of Object.entries(over)) {
-    if (value === null) delete merged[key];
-    else merged[key] = key in base ? mergeValues(base[key], value) : value;
+    if (!Object.hasOwn(base, key)) merged[key] = value;
+    else if (value === null) delete merged[key];
+    else merged[key] = mergeValues(base[key], value);
   }
   return merged;
 }

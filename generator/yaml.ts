@@ -1,4 +1,4 @@
-import { Document, isMap, isScalar, type Node, type Pair } from 'yaml';
+import { Document, isMap, isScalar, type Node, type Pair, Scalar, visit } from 'yaml';
 import type { JsonSchema } from './schema.ts';
 
 /** A comment for the entry at this path, or none. */
@@ -10,9 +10,25 @@ export type CommentAt = (path: string[]) => string | undefined;
  */
 export function toYaml(value: unknown, header: string[], commentAt: CommentAt): string {
   const document = new Document(value, { schema: 'yaml-1.1', aliasDuplicateObjects: false });
+  visit(document, {
+    Scalar: (_key, scalar) => {
+      if (typeof scalar.value === 'string' && mistakable.test(scalar.value)) scalar.type = Scalar.QUOTE_DOUBLE;
+    },
+  });
   annotate(document.contents as Node, [], commentAt);
   const lines = header.map((line) => `# ${line}`).join('\n');
-  return `${lines}\n\n${document.toString({ lineWidth: 120 }).trimStart()}`;
+  return `${lines}\n\n${escaped(document.toString({ lineWidth: 120 }).trimStart())}`;
+}
+
+/** What the library leaves without quotes and some reader takes for a number or the end of a line. */
+const mistakable = /^[-+]?0o[0-7]+$|[\u0080-\u009f\u2028\u2029\ufeff]/;
+
+/** Line ends and controls that are no ASCII stand in double quotes by now, where they can be written as what they are. */
+function escaped(text: string): string {
+  return text.replace(
+    /[\u0080-\u009f\u2028\u2029\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function annotate(node: unknown, path: string[], commentAt: CommentAt): void {

@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest';
+import { model, registryOf } from '../ci/testing/registry.ts';
+import { registryMistakes } from './checks.ts';
+import type { ModelDefinition } from './model.ts';
+import { loadRegistry } from './registry.ts';
+
+const mistakesOf = (definition: ModelDefinition, alias = 'tiny') =>
+  registryMistakes(registryOf({ [alias]: definition }));
+
+it('finds nothing wrong with the registry as it is', async () => {
+  expect(registryMistakes(await loadRegistry())).toEqual([]);
+});
+
+describe('a model', () => {
+  it('passes when every figure is at its bound', () => {
+    const least = model(
+      { sizeGB: 0.1 },
+      { context: 1, parallel: 1, replicas: { min: 0, max: 1 }, cpu: 1, memoryGB: 2 },
+    );
+    expect(mistakesOf(least)).toEqual([]);
+    expect(mistakesOf(model({ trainedContext: 4096 }, { context: 4096, replicas: { min: 3, max: 3 } }))).toEqual([]);
+  });
+
+  it('is refused when min is above max', () => {
+    expect(mistakesOf(model({}, { replicas: { min: 3, max: 2 } }))).toEqual([
+      "generator/registry/tiny.ts: model 'tiny': replicas.min 3 is above replicas.max 2: raise max to 3 or lower min to 2",
+    ]);
+  });
+
+  it('is refused when its context is over what it was trained on', () => {
+    expect(mistakesOf(model({ trainedContext: 4096 }, { context: 4097 }))).toEqual([
+      "generator/registry/tiny.ts: model 'tiny': context 4097 is over the 4096 tokens that tiny:1b was trained on: " +
+        'lower context to 4096',
+    ]);
+  });
+
+  it.each([
+    ['context', model({}, { context: 0 })],
+    ['parallel', model({}, { parallel: 1.5 })],
+    ['replicas.max', model({}, { replicas: { min: 0, max: 0 } })],
+    ['replicas.min', model({}, { replicas: { min: -1, max: 1 } })],
+    ['cpu', model({}, { cpu: 0.5 })],
+    ['memoryGB', model({}, { memoryGB: 4.5 })],
+    ['gpu.count', model({}, { gpu: { type: 'L4', count: 0 } })],
+    ['layers', model({ layers: 0 })],
+    ['kvHeads', model({ kvHeads: Number.NaN })],
+    ['headDim', model({ headDim: 64.5 })],
+    ['trainedContext', model({ trainedContext: Number.POSITIVE_INFINITY })],
+    ['sizeGB', model({ sizeGB: 0 })],
+  ])('is refused when %s is not what can be counted', (name, definition) => {
+    const [mistake, ...others] = mistakesOf(definition);
+    expect(mistake).toMatch(`generator/registry/tiny.ts: model 'tiny': ${name} is `);
+    expect(mistake).toMatch(/: set [^:]+$/);
+    expect(others).toEqual([]);
+  });
+
+  it.each(['Tiny', 'tiny.1b', 'tiny_1b', '-tiny', 'tiny-', 't'.repeat(57)])(
+    'is refused when its file is %s.ts',
+    (alias) => {
+      expect(mistakesOf(model(), alias)).toEqual([expect.stringContaining(`generator/registry/${alias}.ts: `)]);
+    },
+  );
+
+  it.each(['t', '1b', 't'.repeat(56)])('passes when its file is %s.ts', (alias) => {
+    expect(mistakesOf(model(), alias)).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  const of = (name: string) => model({ name });
+  const custom = (name: string) => model({ name }, {}, { system: 'Be brief.' });
+
+  it.each([
+    ['two models pull the same name', { a: of('tiny:1b'), b: of('tiny:1b') }],
+    ['names differ in case alone', { a: of('tiny:1b'), b: of('Tiny:1B') }],
+    ['a name without a tag meets its `latest`', { a: of('tiny'), b: of('tiny:latest') }],
+    ['a key is what another model is called', { tiny: of('other:1b'), b: of('tiny') }],
+  ])('are refused when %s', (_when, models) => {
+    const mistakes = registryMistakes(registryOf(models));
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toMatch(
+      /^generator\/registry\/b\.ts: model 'b': is called '.+' like the one of generator\/registry\/.+\.ts: remove/,
+    );
+  });
+
+  it.each([
+    ['two models are built on one base', { a: custom('tiny:1b'), b: custom('tiny:1b') }],
+    ['tags differ', { a: of('tiny:1b'), b: of('tiny:3b') }],
+    ['a model is called like its own key', { tiny: of('tiny') }],
+    ['a host has a port', { a: of('host:5000/tiny'), b: of('host:5001/tiny') }],
+  ])('pass when %s', (_when, models) => {
+    expect(registryMistakes(registryOf(models))).toEqual([]);
+  });
+});
+
+describe('a pack', () => {
+  const models = { a: model({ name: 'a:1b' }), b: model({ name: 'b:1b' }) };
+
+  it('passes when its models exist and are of one kind', () => {
+    expect(registryMistakes(registryOf(models, { 'ollama-both': ['a', 'b'] }))).toEqual([]);
+    expect(registryMistakes(registryOf(models, { 'ollama-a': ['a', 'b'] }))).toEqual([]);
+  });
+
+  it.each([
+    [
+      'it names a model that does not exist',
+      { 'ollama-both': ['a', 'c'] },
+      "server 'ollama-both': model 'c' does not exist: name one of a, b, or add generator/registry/c.ts",
+    ],
+    ['it has no model', { 'ollama-none': [] }, "server 'ollama-none': has no model: name one, or remove the server"],
+    [
+      'two have the same model',
+      { one: ['a'], two: ['a', 'b'] },
+      "model 'a': is on server 'one' and on server 'two': leave it on one of them",
+    ],
+    [
+      "it has the name of another model's server",
+      { 'ollama-b': ['a'] },
+      "server 'ollama-b': has the name of a model's own server: give the pack another name",
+    ],
+  ])('is refused when %s', (_when, packs, problem) => {
+    expect(registryMistakes(registryOf(models, packs))).toEqual([`generator/packs.ts: ${problem}`]);
+  });
+
+  it('is refused when it mixes GPUs and none', () => {
+    const mixed = { ...models, c: model({ name: 'c:1b' }, { gpu: { type: 'L4', count: 1 } }) };
+    expect(registryMistakes(registryOf(mixed, { both: ['a', 'c'] }))).toEqual([
+      "generator/packs.ts: server 'both': its models ask for no GPU and L4: pack models of one kind together",
+    ]);
+  });
+});
+
+describe('memory', () => {
+  // 1 GB of weights, 4096 tokens of 32 KiB, runtime and buffers: 1.0 + 0.134 + 1.553 = 2.687 GB.
+  it('suffices when it holds weights, context and runtime', () => {
+    expect(mistakesOf(model({}, { memoryGB: 3 }))).toEqual([]);
+  });
+
+  it('is refused when it is too small for weights and context, with how much it takes', () => {
+    expect(mistakesOf(model({}, { memoryGB: 2 }))).toEqual([
+      "generator/registry/tiny.ts: model 'tiny': memoryGB 2 is 1.9 GiB, 2.5 GiB are needed (weights 0.9 GiB, " +
+        'context 0.1 GiB (4096 tokens × 1), runtime 1.4 GiB): raise memoryGB to 3, or lower context or parallel',
+    ]);
+  });
+
+  it('passes when it is raised to what the refusal says', () => {
+    const tight = { context: 8192, parallel: 8 };
+    const raise = /raise memoryGB to (\d+)/.exec(mistakesOf(model({}, { ...tight, memoryGB: 2 }))[0]!)![1];
+    expect(mistakesOf(model({}, { ...tight, memoryGB: Number(raise) }))).toEqual([]);
+    expect(mistakesOf(model({}, { ...tight, memoryGB: Number(raise) - 1 }))).toHaveLength(1);
+  });
+
+  it('of a GPU is refused when it is too small, with one that is not', () => {
+    const big = { sizeGB: 40, layers: 80, headDim: 128 };
+    const on = (type: 'L4' | 'L40S' | 'A100', count = 1) => mistakesOf(model(big, { gpu: { type, count } }));
+    expect(on('L4')).toEqual([expect.stringMatching(/1 × L4 has 22\.5 GiB of memory, .+ or take gpu\.type 'L40S'$/)]);
+    expect(on('L4', 2)).toEqual([]);
+    expect(on('L40S')).toEqual([]);
+    expect(mistakesOf(model({ sizeGB: 500 }, { gpu: { type: 'A100', count: 1 } }))).toEqual([
+      expect.stringMatching(/or take more GPUs$/),
+    ]);
+  });
+
+  it('of a pack has to hold all of its models at once', () => {
+    const models = {
+      a: model({ name: 'a:1b' }, { memoryGB: 3 }),
+      b: model({ name: 'b:1b' }, { memoryGB: 3, context: 8192 }),
+    };
+    expect(registryMistakes(registryOf(models, { both: ['a', 'b'] }))).toEqual([]);
+    models.b.serving.parallel = 16;
+    expect(registryMistakes(registryOf(models, { both: ['a', 'b'] }))).toEqual([
+      expect.stringMatching(/^generator\/registry\/a\.ts, generator\/registry\/b\.ts: model 'a', 'b': memoryGB 6 is /),
+    ]);
+  });
+
+  it('is not spoken of when the figures it follows from are wrong themselves', () => {
+    expect(mistakesOf(model({}, { memoryGB: Number.NaN }))).toEqual([expect.stringContaining('memoryGB is NaN')]);
+  });
+});
+
+it('finds every mistake at once, a line each', () => {
+  const mistakes = registryMistakes(
+    registryOf(
+      { a: model({ name: 'a:1b' }, { cpu: 0, context: 9000 }), b: model({ name: 'a:1b' }, { memoryGB: 1 }) },
+      { pack: ['c'] },
+    ),
+  );
+  expect(mistakes).toHaveLength(5);
+  for (const mistake of mistakes) expect(mistake).not.toContain('\n');
+});
