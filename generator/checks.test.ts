@@ -161,16 +161,16 @@ describe('memory', () => {
     ]);
   });
 
-  it('of a pack has to hold all of its models at once', () => {
+  it('of a pack on GPUs has to hold all of its models at once', () => {
+    const gpu = { type: 'L4', count: 1 } as const;
     const models = {
-      a: model({ name: 'a:1b' }, { memoryGB: 3 }),
-      b: model({ name: 'b:1b' }, { memoryGB: 3, context: 8192 }),
+      a: model({ name: 'a:11b', sizeGB: 11 }, { gpu }),
+      b: model({ name: 'b:11b', sizeGB: 11 }, { gpu }),
     };
-    expect(registryMistakes(registryOf(models, { both: ['a', 'b'] }))).toEqual([]);
-    models.b.serving.parallel = 16;
     expect(registryMistakes(registryOf(models, { both: ['a', 'b'] }))).toEqual([
-      expect.stringMatching(/^generator\/registry\/a\.ts, generator\/registry\/b\.ts: model 'a', 'b': memoryGB 6 is /),
+      expect.stringMatching(/^generator\/registry\/a\.ts, generator\/registry\/b\.ts: model 'a', 'b': 1 × L4 has /),
     ]);
+    expect(registryMistakes(registryOf(models))).toEqual([]);
   });
 
   it('is not spoken of when the figures it follows from are wrong themselves', () => {

@@ -1,4 +1,5 @@
 import type { Server } from '../schema/values.ts';
+import { GB, loadedBytes } from './memory.ts';
 import type { ModelDefinition, Serving } from './model.ts';
 import type { Registry } from './registry.ts';
 
@@ -33,17 +34,18 @@ export function fleetOf(registry: Registry): FleetServer[] {
 }
 
 function server(name: string, purpose: string, models: FleetServer['models']): FleetServer {
-  return { name, purpose, models, serving: combine(models.map((model) => model.definition.serving)) };
+  return { name, purpose, models, serving: combine(models.map((model) => model.definition)) };
 }
 
 /**
  * What several models need of one server. Each may be loaded while the others are, so memory adds up; their threads take
  * turns, so the widest one decides on CPU, context, parallel and GPU; and the busiest one on the number of pods.
  */
-function combine(all: Serving[]): FleetServing {
+function combine(models: ModelDefinition[]): FleetServing {
+  const all = models.map((model) => model.serving);
   const most = (of: (serving: Serving) => number) => Math.max(...all.map(of));
   const gpu = all.find((serving) => serving.gpu)?.gpu;
-  return {
+  const together: FleetServing = {
     context: most((serving) => serving.context),
     parallel: most((serving) => serving.parallel),
     replicas: { min: most((serving) => serving.replicas.min), max: most((serving) => serving.replicas.max) },
@@ -53,6 +55,10 @@ function combine(all: Serving[]): FleetServing {
     kvCacheType: all.find((serving) => serving.kvCacheType)?.kvCacheType ?? 'f16',
     ...(all.length === 1 && all[0]?.server && { server: all[0].server }),
   };
+  if (gpu || all.length === 1) return together;
+  // The widest context is that of all of them, which may take more than what each was given for its own.
+  const need = models.reduce((sum, { facts, serving }) => sum + loadedBytes(facts, { ...serving, ...together }), 0);
+  return { ...together, memoryGB: Math.max(together.memoryGB, Math.ceil(need / GB)) };
 }
 
 /** Bytes on disk of the weights of a server in GB, each set counted once: models on one base share its layers. */
