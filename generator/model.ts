@@ -1,3 +1,4 @@
+import type { Priority } from '../schema/types.ts';
 import type { DeepPartial, Model, Server } from '../schema/values.ts';
 import type { GpuType } from './gpus.ts';
 
@@ -38,7 +39,7 @@ export interface Serving {
   /** GPUs of one pod; none for a model on CPUs. */
   gpu?: { type: GpuType; count: number };
   /** Whose requests and loads go first. */
-  priority: Model['priority'];
+  priority: Priority;
   /** Type of the context's cache; f16 unless it has to be smaller. */
   kvCacheType?: Server['ollama']['kvCacheType'];
   /** Further settings of its server that nothing is derived from. */
@@ -52,7 +53,7 @@ export interface ModelDefinition {
   /** The weights that are pulled. */
   facts: ModelFacts;
   /** What makes a model of our own out of them; without it, they are served under their own name. */
-  modelfile?: { system: string; parameters?: Model['parameters'] };
+  modelfile?: { system: string; parameters?: NonNullable<Model['parameters']> };
   /** How it is served. */
   serving: Serving;
 }

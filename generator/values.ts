@@ -76,9 +76,8 @@ function modelValues(alias: string, definition: ModelDefinition): Model {
   return {
     name: servedName(alias, definition),
     pull: definition.facts.name,
-    digest: definition.facts.digest ?? '',
-    system: definition.modelfile?.system ?? '',
-    parameters: definition.modelfile?.parameters ?? {},
+    ...(definition.facts.digest && { digest: definition.facts.digest }),
+    ...definition.modelfile,
     priority: definition.serving.priority,
   };
 }

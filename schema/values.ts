@@ -121,22 +121,22 @@ export interface ModelRegistry {
 
 /** A model: what is pulled, and what is made of it. */
 export interface Model {
-  /** Name under which Ollama serves it; clients may use it instead of the key. */
-  name: OllamaName;
+  /** Name under which Ollama serves it, which clients may use instead of the key; without one, the key. */
+  name?: OllamaName;
   /** Name of the model that is pulled. */
   pull: OllamaName;
-  /** Digest that the pulled manifest must have; empty for any. */
-  digest: Digest;
+  /** Digest that the pulled manifest must have; empty or left out for any. */
+  digest?: Digest;
   /**
    * System prompt built into the served model, with no three quotes in a row and none at its end; empty for the pulled one's own.
    * @pattern ^([^"]|"[^"]|""[^"])*$
    * @maxLength 16384
    */
-  system: string;
+  system?: string;
   /** Parameters built into the served model, as in a Modelfile (`temperature: 0.2`); num_thread is set from the CPU limit. */
-  parameters: Record<ParameterName, ParameterValue>;
-  /** Whose loads go first on a server of several models. */
-  priority: Priority;
+  parameters?: Record<ParameterName, ParameterValue>;
+  /** Whose loads go first on a server of several models; without one, `standard`. */
+  priority?: Priority;
 }
 
 /**

@@ -2,7 +2,7 @@
 Resolves the enabled servers once for all templates of a rendering and leaves them in `.Values.resolved`, by the name of
 their Deployment. Each has what follows from defaults and overrides:
   server   the merged settings
-  models   the models it serves, by key, those that exist
+  models   the models it serves, by key, those that exist, with what they leave unsaid
   threads  what Ollama may run at a time: the whole cores of its CPU, at least one
   gpu      whether it has GPUs
   scaled   whether a HorizontalPodAutoscaler decides on its pods
@@ -17,7 +17,10 @@ Takes the root.
 {{- if $server.enabled -}}
 {{- $models := dict -}}
 {{- range $server.models -}}
-{{- if hasKey $.Values.models . -}}{{- $_ := set $models . (get $.Values.models .) -}}{{- end -}}
+{{- if hasKey $.Values.models . -}}
+{{- $unsaid := dict "name" . "digest" "" "system" "" "parameters" (dict) "priority" "standard" -}}
+{{- $_ := set $models . (merge (deepCopy (get $.Values.models .)) $unsaid) -}}
+{{- end -}}
 {{- end -}}
 {{- $gpu := gt (int $server.resources.gpu) 0 -}}
 {{- $threads := max 1 (div (include "model-management.millicores" $server.resources.cpu | int64) 1000) -}}

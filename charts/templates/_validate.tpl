@@ -21,7 +21,7 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- $mistakes := list -}}
 {{- $owners := dict -}}
 {{- range $alias, $model := .Values.models -}}
-{{- range list $alias $model.name | uniq -}}
+{{- range list $alias ($model.name | default $alias) | uniq -}}
 {{- $name := lower . -}}
 {{- if not (contains ":" (splitList "/" $name | last)) -}}{{- $name = printf "%s:latest" $name -}}{{- end -}}
 {{- $owner := get $owners $name -}}
