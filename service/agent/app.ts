@@ -58,7 +58,6 @@ export class Agent {
       }),
     });
     this.#watch.want(this.#names());
-    this.#watch.start();
   }
 
   configure(config: AgentConfig): void {

@@ -5,6 +5,9 @@ import { canonicalName } from '../shared/names.ts';
 /** How often Ollama is asked whether it is there, in ms. */
 const intervalMs = 2000;
 
+/** The same while something is missing: every second of a start counts. */
+const impatientMs = 250;
+
 /** How long its answer may take, in ms. */
 const patienceMs = 5000;
 
@@ -32,6 +35,7 @@ export class OllamaWatch {
   #client: Client;
   #onDisk = new Set<string>();
   #stopped = false;
+  #looking = false;
   #timer: NodeJS.Timeout | undefined;
   #wanted: string[] = [];
 
@@ -50,16 +54,17 @@ export class OllamaWatch {
   /** As long as one of these models is not on disk, the disk is looked at too. */
   want(models: string[]): void {
     this.#wanted = models;
-  }
-
-  start(): void {
-    void this.#look();
+    this.#hurry();
   }
 
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
     void this.#client.destroy();
+  }
+
+  get #hasAll(): boolean {
+    return this.#wanted.every((name) => this.hasOnDisk(name));
   }
 
   #connect(): Client {
@@ -81,12 +86,13 @@ export class OllamaWatch {
   }
 
   async #look(): Promise<void> {
+    this.#looking = true;
     try {
       const { version } = await this.#get<{ version: string }>('/api/version');
       if (!this.answering) this.#log.info({ version }, 'Ollama answers');
       this.version = version;
       this.answering = true;
-      if (!this.#wanted.every((name) => this.hasOnDisk(name))) {
+      if (!this.#hasAll) {
         const { models } = await this.#get<{ models: { name: string }[] | null }>('/api/tags');
         this.#onDisk = new Set((models ?? []).map(({ name }) => canonicalName(name)));
       }
@@ -94,7 +100,19 @@ export class OllamaWatch {
     } catch (error) {
       this.#away(describe(error as Error));
     }
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.#look(), intervalMs);
+    this.#looking = false;
+    this.#lookIn(this.answering && this.#hasAll ? intervalMs : impatientMs);
+  }
+
+  #lookIn(ms: number): void {
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#look(), ms);
+  }
+
+  /** Looks now instead of when it is time, unless a look is under way. */
+  #hurry(): void {
+    if (this.#looking) return;
+    clearTimeout(this.#timer);
+    this.#lookIn(0);
   }
 
   async #get<T>(path: string): Promise<T> {
@@ -116,6 +134,7 @@ export class OllamaWatch {
     this.#away(problem);
     this.#onDisk.clear();
     this.#events.gone();
+    this.#hurry();
   }
 }
 

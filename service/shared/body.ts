@@ -1,26 +1,35 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from './errors.ts';
 
+/** How long a client may go on sending a body that is too large before it is told so, in ms. */
+const lingerMs = 5000;
+
 /**
  * The whole body of a request; throws a Refusal when it has more than `limit` bytes. What comes beyond the limit is read
- * and dropped, since a connection closed while its client still writes loses the answer.
+ * and dropped first: a connection that is closed while its client still writes loses the answer.
  */
 export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const tooLarge = () => {
-      request.off('data', collect).resume();
-      reject(new Refusal(413, `request body too large: the limit is ${limit / 1024 ** 2} MiB`));
-    };
     const collect = (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limit) tooLarge();
+      if (size > limit) drop();
       else chunks.push(chunk);
     };
+    const finish = () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    const drop = () => {
+      const refuse = () => {
+        clearTimeout(timer);
+        reject(new Refusal(413, `request body too large: the limit is ${limit / 1024 ** 2} MiB`));
+      };
+      const timer = setTimeout(refuse, lingerMs);
+      chunks.length = 0;
+      request.off('data', collect).off('end', finish).on('end', refuse).resume();
+    };
     request.on('error', () => reject(new Refusal(499, 'the client left')));
-    request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-    if (Number(request.headers['content-length'] ?? 0) > limit) tooLarge();
+    request.on('end', finish);
+    if (Number(request.headers['content-length'] ?? 0) > limit) drop();
     else request.on('data', collect);
   });
 }

@@ -97,7 +97,7 @@ export class ConfigFile<K extends Kind> {
    * Looks at the file every `intervalMs`. The content is compared, and no file system event waited for: a ConfigMap's
    * volume changes by the swap of a symbolic link above the file, which watchers of the file don't see.
    */
-  watch(log: Logger, changed: (config: Kinds[K]) => void, intervalMs = 2000): void {
+  watch(log: Logger, changed: (config: Kinds[K]) => void, intervalMs = 1000): void {
     let complaint = '';
     const look = () => {
       try {

@@ -28,7 +28,9 @@ export async function runService(
     const { service, options } = start();
     await listen(service, options);
   } catch (error) {
-    process.stderr.write(`${component}: ${(error as Error).message}\n`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const fix = code === 'EADDRINUSE' ? ': name another port with --port or --metrics-port' : '';
+    process.stderr.write(`${component}: ${message}${fix}\n`);
     process.exit(1);
   }
 }

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentConfig, GatewayConfig } from '../../schema/config.ts';
+import { until } from './client.ts';
 
 const service = path.join(import.meta.dirname, '..');
 
@@ -46,12 +46,21 @@ export class Entry implements AsyncDisposable {
   static async start(component: 'agent', config: AgentConfig, ...flags: string[]): Promise<Entry>;
   static async start(component: string, config: object, ...flags: string[]): Promise<Entry> {
     const entry = Entry.launch(component, config, ...flags);
-    await until(() => entry.#process.exitCode !== null || entry.logged('listening').length > 0);
-    const [listening] = entry.logged('listening');
-    if (!listening) throw new Error(entry.errors);
+    const listening = await entry.#listening().catch(async (error) => {
+      await entry[Symbol.asyncDispose]();
+      throw error;
+    });
     entry.url = `http://127.0.0.1:${listening.port}`;
     entry.metricsUrl = `http://127.0.0.1:${listening.metricsPort}/metrics`;
     return entry;
+  }
+
+  /** The line in which it says where it listens; it takes the log level info or debug to be written. */
+  async #listening(): Promise<LogLine> {
+    await until(() => this.#process.exitCode !== null || this.logged('listening').length > 0);
+    const [line] = this.logged('listening');
+    if (!line) throw new Error(this.errors);
+    return line;
   }
 
   /** Starts it without waiting. */
@@ -82,17 +91,4 @@ export class Entry implements AsyncDisposable {
     await this.ended();
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-/** Waits until something holds; throws after `timeoutMs`. */
-export async function until(holds: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<void> {
-  for (const deadline = Date.now() + timeoutMs; !(await holds()); await sleep(20)) {
-    if (Date.now() > deadline) throw new Error(`did not come to hold within ${timeoutMs} ms: ${holds}`);
-  }
-}
-
-/** The text of a URL, with its status. */
-export async function get(url: string): Promise<{ status: number; text: string }> {
-  const answer = await fetch(url);
-  return { status: answer.status, text: await answer.text() };
 }

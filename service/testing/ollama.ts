@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tool } from '../../ci/tools/tools.ts';
+import { freePort } from './ports.ts';
 import { tinyModel } from './tiny-model.ts';
 
 /** A real Ollama with a folder of its own, on a port that stays the same when it is started again. */
@@ -75,14 +75,4 @@ export class RealOllama implements AsyncDisposable {
     const answer = await fetch(this.url + route, { method: 'POST', body });
     if (!answer.ok) throw new Error(`${route}: ${answer.status} ${await answer.text()}`);
   }
-}
-
-/** A port that nothing listens on at the moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

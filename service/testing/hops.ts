@@ -1,0 +1,76 @@
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { AgentConfig, GatewayConfig } from '../../schema/config.ts';
+import { Agent } from '../agent/app.ts';
+import { AgentMetrics } from '../agent/metrics.ts';
+import { Gateway } from '../gateway/app.ts';
+import { Drain } from '../shared/drain.ts';
+import { createLogger, type Logger } from '../shared/logging.ts';
+import { RequestMetrics } from '../shared/metrics.ts';
+
+/** A hop of the test's own process, listening on a free port. */
+interface RunningHop<Hop, Metrics> extends AsyncDisposable {
+  hop: Hop;
+  url: string;
+  metrics: Metrics;
+  drain: Drain;
+}
+
+/** The configuration of a gateway for models, each served under its key with `:latest` by a server at a URL. */
+export function gatewayConfig(urls: Record<string, string>, more: Partial<GatewayConfig> = {}): GatewayConfig {
+  const keys = Object.keys(urls);
+  return {
+    models: Object.fromEntries(keys.map((key) => [key, { name: `team/${key}:latest`, server: `server-${key}` }])),
+    servers: Object.fromEntries(keys.map((key) => [`server-${key}`, { url: urls[key]! }])),
+    generationTimeoutSeconds: 60,
+    maxBodyMiB: 1,
+    logLevel: 'info',
+    ...more,
+  };
+}
+
+/** The configuration of an agent for models by key. */
+export function agentConfig(
+  ollamaUrl: string,
+  models: AgentConfig['models'],
+  more: Partial<AgentConfig> = {},
+): AgentConfig {
+  const timeouts = { loadTimeoutSeconds: 60, generationTimeoutSeconds: 60 };
+  return { server: 'ollama-test', models, ollamaUrl, parallel: 2, ...timeouts, logLevel: 'info', ...more };
+}
+
+export async function startGateway(
+  config: GatewayConfig,
+  drainDelayMs = 0,
+): Promise<RunningHop<Gateway, RequestMetrics>> {
+  const metrics = new RequestMetrics();
+  const drain = new Drain(drainDelayMs, () => config.generationTimeoutSeconds * 1000);
+  const hop = new Gateway(config, silent(), drain, metrics);
+  return { hop, metrics, drain, ...(await listen(hop)) };
+}
+
+export async function startAgent(config: AgentConfig, drainDelayMs = 0): Promise<RunningHop<Agent, AgentMetrics>> {
+  const metrics = new AgentMetrics();
+  const drain = new Drain(drainDelayMs, () => config.generationTimeoutSeconds * 1000);
+  const hop = new Agent(config, silent(), drain, metrics);
+  return { hop, metrics, drain, ...(await listen(hop)) };
+}
+
+function silent(): Logger {
+  const log = createLogger('test', 'error');
+  log.level = 'silent';
+  return log;
+}
+
+async function listen(hop: { app: FastifyInstance; destroy(): void }): Promise<AsyncDisposable & { url: string }> {
+  await hop.app.listen({ host: '127.0.0.1', port: 0 });
+  const { server } = hop.app;
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      hop.destroy();
+      server.closeAllConnections();
+      await hop.app.close();
+    },
+  };
+}
