@@ -31,8 +31,8 @@ describe('the values', () => {
 
   it('serve weights of others under their own name, and what is built here under its key', () => {
     const { models } = values(model({ name: 'tiny:1b' }), model({ name: 'tiny:3b' }, {}, { system: 'Be brief.' }));
-    expect([models.m0!.name, models.m0!.pull, models.m0!.system]).toEqual(['tiny:1b', 'tiny:1b', '']);
-    expect([models.m1!.name, models.m1!.pull, models.m1!.system]).toEqual(['m1', 'tiny:3b', 'Be brief.']);
+    expect(models.m0).toEqual({ name: 'tiny:1b', pull: 'tiny:1b', priority: 'standard' });
+    expect(models.m1).toEqual({ name: 'm1', pull: 'tiny:3b', system: 'Be brief.', priority: 'standard' });
   });
 
   it('hand on a digest and the parameters of a Modelfile', () => {
