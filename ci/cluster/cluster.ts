@@ -16,12 +16,12 @@ import {
   startRuntime,
 } from './components.ts';
 import { writeConfiguration } from './config.ts';
-import { loadImage, pauseImageArchive } from './images.ts';
+import { type Image, loadedImages, loadImage, pauseImageArchive } from './images.ts';
 import { apiPort, folderOf, type Layout, nodeName } from './layout.ts';
-import { seedRegistry } from './models.ts';
+import { seed, seedRegistry } from './models.ts';
 import { type Component, type Node, nodePid, startNode } from './node.ts';
 import { kubeconfig, makeCertificates } from './pki.ts';
-import { complete, remove, reserve, runningLayout, sweep, withCluster } from './state.ts';
+import { complete, remove, reserve, runningLayout, sweep, withClusters } from './state.ts';
 import { until } from './wait.ts';
 
 /** A running cluster. */
@@ -34,13 +34,14 @@ export interface Cluster {
   env: NodeJS.ProcessEnv;
   /** kubectl's output. Rejects with its complaint when it fails. */
   kubectl(args: readonly string[], options?: RunOptions): Promise<string>;
-  /** Brings an image archive (see images.ts) onto the node, where pods find it by its name. */
-  loadImage(archive: string): Promise<void>;
+  /** Brings images (see images.ts) onto the node, where pods find them by their references; those that are there stay. */
+  loadImages(...images: Image[]): Promise<void>;
 }
 
-/** A cluster that this process started. It ends with this process, unless it is kept. */
+/** A cluster that this process started: it ends with this process, however that ends, unless it is kept. */
 export interface StartedCluster extends Cluster {
-  keep(): void;
+  /** From now on only `stopCluster` ends it. */
+  keep(): Promise<void>;
 }
 
 /** What there has to be for a cluster, and what to do where there is not. */
@@ -69,9 +70,10 @@ export async function startCluster(name: string): Promise<StartedCluster> {
   requireHost();
   folderOf(name);
   await requireSystem(['openssl', 'ip', 'nsenter', 'mount', 'runc', '/usr/lib/cni/ptp', 'nft']);
-  await toolEnvironment('cluster');
-  await sweep();
-  return withCluster(name, async () => {
+  // What may take minutes comes before the lock.
+  await Promise.all([toolEnvironment('cluster'), pauseImageArchive(), seed()]);
+  return withClusters(async () => {
+    await sweep();
     if (runningLayout(name)) throw new Error(`cluster ${name}: is up already: stop it first (npm run down)`);
     await remove(name);
     try {
@@ -97,7 +99,7 @@ async function assemble(place: Layout): Promise<StartedCluster> {
     waitFor(place, components, what, seconds, check);
   const runtime = (async () => {
     await ready('containerd', 60, async () => existsSync(`/proc/${node.pid}/root/run/containerd/containerd.sock`));
-    await cluster.loadImage(await pauseImageArchive());
+    await loadImage(node, await pauseImageArchive());
   })();
   await ready('the API server', 120, () => answers(place, '/readyz'));
   progress('the API server answers');
@@ -176,13 +178,17 @@ async function handle(node: Node): Promise<Cluster> {
     kubeconfig: file,
     env,
     kubectl: (args, options = {}) => run(kubectl, args, { env, ...options }),
-    loadImage: (archive) => loadImage(node, archive),
+    loadImages: async (...images) => {
+      const there = await loadedImages(node);
+      // One after the other: two at once that share a layer both unpack it.
+      for (const image of images) if (!there.has(image.reference)) await loadImage(node, image.archive);
+    },
   };
 }
 
 /** Ends and removes a cluster, whatever state it is in. Gives back whether there was one. */
 export async function stopCluster(name: string): Promise<boolean> {
-  return withCluster(name, async () => {
+  return withClusters(async () => {
     const there = existsSync(folderOf(name)) || nodePid(name) !== undefined;
     await remove(name);
     return there;

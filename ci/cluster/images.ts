@@ -1,11 +1,12 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { writeContext } from '../../service/image/context.ts';
 import { contentKey } from '../tools/key.ts';
 import { logged } from '../tools/logged.ts';
 import { buildOnce } from '../tools/once.ts';
 import { requireSystem } from '../tools/packages.ts';
-import { cacheDir } from '../tools/paths.ts';
+import { cacheDir, root } from '../tools/paths.ts';
 import { tool } from '../tools/tools.ts';
 import { pauseImage, snapshotter } from './config.ts';
 import { type Node, runInNode } from './node.ts';
@@ -25,22 +26,31 @@ export interface ImageRecipe {
   repository: string;
   /** Fixed where the reference must be known beforehand; else the tag is the key of the content. */
   tag?: string;
-  /** The Dockerfile's text. */
-  dockerfile: string;
-  /** The build context: path inside it → file or folder on this machine. */
-  files: Record<string, string>;
+  /** Files and folders that the image is made of: with the rest of this they decide whether it is built again. */
+  sources: readonly string[];
+  /** Which files of those folders get into the image; all unless given. */
+  counts?(file: string): boolean;
+  /** Fills the build context, the Dockerfile included. */
+  context(folder: string): Promise<void> | void;
   /** Build arguments. */
   args?: Record<string, string>;
-  /** Further images that the Dockerfile starts FROM, by the name that it uses: a tar archive of a root file system each. */
-  bases?: Record<string, string>;
+  /** A tar archive of a root file system that the Dockerfile may start FROM by the name `root`. */
+  root?: string;
 }
 
 /** Builds an image with buildah, once for the same content. Needs no daemon; RUN steps run in a chroot. */
 export async function buildImage(recipe: ImageRecipe): Promise<Image> {
-  const { repository, dockerfile, files, args = {}, bases = {} } = recipe;
-  // A base's folder in the cache is named by its content.
-  const facts = { repository, tag: recipe.tag, dockerfile, args, bases, files: Object.keys(files), arch: process.arch };
-  const key = contentKey(Object.values(files), facts);
+  const { repository, sources, args = {} } = recipe;
+  // The archive of a root is in a folder that is named by its content.
+  const facts = {
+    repository,
+    tag: recipe.tag,
+    args,
+    root: recipe.root,
+    context: recipe.context.toString(),
+    arch: process.arch,
+  };
+  const key = contentKey(sources, facts, recipe.counts);
   const tag = recipe.tag ?? key;
   const reference = `${repository}:${tag}`;
   const folder = await buildOnce({
@@ -52,19 +62,16 @@ export async function buildImage(recipe: ImageRecipe): Promise<Image> {
       const work = path.join(into, 'work');
       const context = path.join(work, 'context');
       mkdirSync(context, { recursive: true });
-      for (const [inside, source] of Object.entries(files)) {
-        cpSync(source, path.join(context, inside), { recursive: true, dereference: true, preserveTimestamps: true });
-      }
-      writeFileSync(path.join(work, 'Dockerfile'), dockerfile);
-      for (const [name, root] of Object.entries(bases)) {
-        const folder = path.join(work, 'bases', name);
-        mkdirSync(folder, { recursive: true });
-        cpSync(root, path.join(folder, 'root.tar'));
-        writeFileSync(path.join(folder, 'Dockerfile'), 'FROM scratch\nADD root.tar /\n');
-        await buildah(work, log, ['bud', '--tag', name, folder]);
+      await recipe.context(context);
+      if (recipe.root) {
+        const base = path.join(work, 'base');
+        mkdirSync(base);
+        cpSync(recipe.root, path.join(base, 'root.tar'));
+        writeFileSync(path.join(base, 'Dockerfile'), 'FROM scratch\nADD root.tar /\n');
+        await buildah(work, log, ['bud', '--tag', 'root', base]);
       }
       const given = Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
-      await buildah(work, log, ['bud', ...given, '--tag', reference, '--file', path.join(work, 'Dockerfile'), context]);
+      await buildah(work, log, ['bud', ...given, '--tag', reference, context]);
       await buildah(work, log, ['push', reference, `docker-archive:${path.join(into, 'image.tar')}:${reference}`]);
       await rm(work, { recursive: true, force: true });
     },
@@ -90,31 +97,64 @@ export async function loadImage(node: Node, archive: string): Promise<void> {
   await runInNode(node, ['ctr', '--namespace', 'k8s.io', 'images', 'import', ...options, '-'], { inputFile: archive });
 }
 
+/** The references of the images that are on the node. */
+export async function loadedImages(node: Node): Promise<Set<string>> {
+  return new Set((await runInNode(node, ['ctr', '--namespace', 'k8s.io', 'images', 'ls', '--quiet'])).split('\n'));
+}
+
 /** The image of pods' sandboxes. */
 export async function pauseImageArchive(): Promise<string> {
   const [repository, tag] = pauseImage.split(':') as [string, string];
-  const files = { pause: await tool('pause') };
-  const dockerfile = 'FROM scratch\nCOPY pause /pause\nUSER 65535:65535\nENTRYPOINT ["/pause"]\n';
-  return (await buildImage({ repository, tag, dockerfile, files })).archive;
+  const pause = await tool('pause');
+  const image = await buildImage({
+    repository,
+    tag,
+    sources: [pause],
+    context: (folder) => {
+      cpSync(pause, path.join(folder, 'pause'));
+      const dockerfile = 'FROM scratch\nCOPY pause /pause\nUSER 65535:65535\nENTRYPOINT ["/pause"]\n';
+      writeFileSync(path.join(folder, 'Dockerfile'), dockerfile);
+    },
+  });
+  return image.archive;
 }
 
 /**
- * Ollama as its own image has it: the command at /bin/ollama, a shell and the core utilities, listening on every address
- * unless it is told otherwise.
+ * Ollama as its own image has it: the command at /bin/ollama, a shell and the usual commands beside it, listening on
+ * every address unless it is told otherwise.
  */
 export async function ollamaImage(): Promise<Image> {
-  const commands = ['bash', 'coreutils', 'dash', 'findutils', 'grep', 'mawk', 'sed', 'util-linux'];
-  const root = await debianRoot(['base-files', 'ca-certificates', 'libc6', 'libstdc++6', ...commands]);
+  const commands = ['bash', 'coreutils', 'dash', 'findutils', 'grep', 'libc-bin', 'mawk', 'sed', 'util-linux'];
+  const ollama = await tool('ollama');
   return buildImage({
     repository: 'model-management.local/ollama',
-    dockerfile: `FROM root
+    root: await debianRoot(['base-files', 'ca-certificates', 'libc6', 'libstdc++6', ...commands]),
+    sources: [ollama],
+    context: (folder) => {
+      cpSync(ollama, path.join(folder, 'ollama'));
+      writeFileSync(
+        path.join(folder, 'Dockerfile'),
+        `FROM root
 COPY --chmod=0755 ollama /bin/ollama
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin OLLAMA_HOST=0.0.0.0:11434 NVIDIA_VISIBLE_DEVICES=all
 EXPOSE 11434
 ENTRYPOINT ["/bin/ollama"]
 CMD ["serve"]
 `,
-    files: { ollama: await tool('ollama') },
-    bases: { root },
+      );
+    },
+  });
+}
+
+/** The service's own image from its own Dockerfile, on a base of Debian packages instead of one from a registry. */
+export async function serviceImage(): Promise<Image> {
+  const files = ['service', 'package.json', 'package-lock.json'];
+  return buildImage({
+    repository: 'model-management.local/model-management',
+    root: await debianRoot(['base-files', 'ca-certificates', 'libc6', 'libstdc++6']),
+    sources: files.map((file) => path.join(root, file)),
+    counts: (file) => !/(^|\/)(testing|node_modules)\/|\.test\.ts$/.test(file),
+    args: { BASE: 'root' },
+    context: (folder) => writeContext(folder, [process.arch === 'arm64' ? 'arm64' : 'amd64']),
   });
 }

@@ -77,7 +77,7 @@ exec /run/tools/pause "$1" hold
 /** What keeps a node alive until it is told to go on without this process. */
 export interface StartedNode extends Node {
   /** From now on the node outlives this process. Until then it ends with it, however that ends. */
-  keep(): void;
+  keep(): Promise<void>;
 }
 
 /** Makes the namespaces and their network. */
@@ -114,9 +114,7 @@ export async function startNode(layout: Layout): Promise<StartedNode> {
   await connect(node);
   return {
     ...node,
-    keep: () => {
-      hold.end('keep\n');
-    },
+    keep: () => new Promise((resolve) => hold.end('keep\n', () => resolve())),
   };
 }
 

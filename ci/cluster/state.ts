@@ -51,30 +51,26 @@ export function runningLayout(name: string): Layout | undefined {
   return record?.complete && nodePid(name) ? layout(name, record.number) : undefined;
 }
 
-/** One process at a time starts or stops a cluster of a name. The lock outlives the cluster's folder. */
-export const withCluster = <T>(name: string, work: () => Promise<T>): Promise<T> =>
-  withLock(path.join(cacheDir(), 'locks', `cluster-${name}`), work, () =>
-    say(`cluster ${name}: another process is starting or stopping it: waiting`),
-  );
+/** One process at a time starts or stops clusters: they share the machine's addresses and each other's remains. */
+export const withClusters = <T>(work: () => Promise<T>): Promise<T> =>
+  withLock(path.join(cacheDir(), 'clusters.lock'), work, () => say('another cluster is starting or stopping: waiting'));
 
 /** Gives a cluster its folder and its addresses: the first that neither another cluster nor the host's network has. */
 export async function reserve(name: string): Promise<Layout> {
-  return withLock(path.join(cacheDir(), 'locks/clusters'), async () => {
-    const taken = new Set(clusterNames().map((other) => readRecord(other)?.number));
-    const routes = await hostRoutes();
-    for (let number = 0; number < maxClusters; number++) {
-      const candidate = layout(name, number);
-      const ranges = [`${candidate.nodeAddress}/24`, candidate.podCidr, candidate.serviceCidr];
-      if (taken.has(number) || existsSync(`/sys/class/net/${candidate.interface}`)) continue;
-      if (routes.some((route) => ranges.some((range) => overlap(range, route)))) continue;
-      for (const folder of ['logs', 'volumes', 'registry', 'pods', 'mounts']) {
-        mkdirSync(path.join(candidate.folder, folder), { recursive: true });
-      }
-      write(name, { number, owner: { pid: process.pid, started: startOf('self')! }, complete: false });
-      return candidate;
+  const taken = new Set(clusterNames().map((other) => readRecord(other)?.number));
+  const routes = await hostRoutes();
+  for (let number = 0; number < maxClusters; number++) {
+    const candidate = layout(name, number);
+    const ranges = [`${candidate.nodeAddress}/24`, candidate.podCidr, candidate.serviceCidr];
+    if (taken.has(number) || existsSync(`/sys/class/net/${candidate.interface}`)) continue;
+    if (routes.some((route) => ranges.some((range) => overlap(range, route)))) continue;
+    for (const folder of ['logs', 'volumes', 'registry', 'pods', 'mounts']) {
+      mkdirSync(path.join(candidate.folder, folder), { recursive: true });
     }
-    throw new Error(`10.245.0.0/16 to 10.247.0.0/16: no room for cluster ${name}: stop others (npm run down)`);
-  });
+    write(name, { number, owner: { pid: process.pid, started: startOf('self')! }, complete: false });
+    return candidate;
+  }
+  throw new Error(`10.245.0.0/16 to 10.247.0.0/16: no room for cluster ${name}: stop others (npm run down)`);
 }
 
 const write = (name: string, record: Record): void => writeFileSync(recordFile(name), JSON.stringify(record));
@@ -102,7 +98,7 @@ export function overlap(one: string, other: string): boolean {
   return Math.floor(a[0] / size) === Math.floor(b[0] / size);
 }
 
-/** Ends and removes everything of a cluster. To be called under its lock; does nothing where there is nothing. */
+/** Ends and removes everything of a cluster. Does nothing where there is nothing. */
 export async function remove(name: string): Promise<void> {
   const record = readRecord(name);
   await endNode(name);
@@ -118,9 +114,6 @@ export async function sweep(): Promise<void> {
   for (const name of clusterNames()) {
     const owner = readRecord(name)?.owner;
     const owned = owner && startOf(owner.pid) === owner.started;
-    if (owned || nodePid(name)) continue;
-    await withCluster(name, async () => {
-      if (!nodePid(name)) await remove(name);
-    });
+    if (!owned && !nodePid(name)) await remove(name);
   }
 }

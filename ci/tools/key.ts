@@ -4,12 +4,16 @@ import path from 'node:path';
 
 /**
  * A short name for content: equal when every file of `sources` (files, and folders with all that is in them, by its path
- * there and its bytes) and every one of the `facts` is equal. Whatever can change the result of a build has to be in it.
+ * there and its bytes; of folders only files that count) and every one of the `facts` is equal. Whatever can change the result of a build has to be in it.
  */
-export function contentKey(sources: readonly string[], facts: unknown): string {
+export function contentKey(
+  sources: readonly string[],
+  facts: unknown,
+  counts: (file: string) => boolean = () => true,
+): string {
   const hash = createHash('sha256');
   for (const source of sources) {
-    for (const file of filesUnder(source)) {
+    for (const file of filesUnder(source).filter(counts)) {
       const content = readFileSync(path.join(source, file));
       hash.update(`${file}\0${content.length}\0`).update(content);
     }

@@ -1,0 +1,29 @@
+import type { TestProject } from 'vitest/node';
+import { startCluster, stopCluster } from './cluster.ts';
+import { ollamaImage, serviceImage } from './images.ts';
+import type { TestCluster } from './testing.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    cluster: TestCluster;
+  }
+}
+
+/**
+ * The one cluster of a test run. It ends with this process in any case; its folder goes here, or where that comes to
+ * nothing, with the next cluster that is started.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const name = `test-${process.pid}`;
+  try {
+    const [cluster, ollama, service] = await Promise.all([startCluster(name), ollamaImage(), serviceImage()]);
+    await cluster.loadImages(ollama, service);
+    project.provide('cluster', { name, ollama, service });
+  } catch (error) {
+    await stopCluster(name);
+    throw error;
+  }
+  return async () => {
+    await stopCluster(name);
+  };
+}

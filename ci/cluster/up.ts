@@ -1,0 +1,121 @@
+// The work of `npm run up`, in a process of its own: main.ts ends it with all that it started when it is interrupted, and
+// takes away what it leaves when it fails. `up.ts '{"name": …, "context": …, "args": […]}'`
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { root } from '../tools/paths.ts';
+import { duration, say } from '../tools/progress.ts';
+import { run } from '../tools/run.ts';
+import { toolEnvironment } from '../tools/tools.ts';
+import { type Cluster, openCluster, type StartedCluster, startCluster } from './cluster.ts';
+import { ollamaImage, serviceImage } from './images.ts';
+import {
+  type Access,
+  chat,
+  ensureNamespace,
+  install,
+  namespace,
+  overlay,
+  releaseName,
+  waitForRelease,
+  writeOverlay,
+} from './release.ts';
+
+export interface UpOptions {
+  /** Name of the embedded cluster. */
+  name: string;
+  /** Kube context of a cluster of the user's own, which is used instead. */
+  context?: string;
+  /** Passed on to `helm upgrade`. */
+  args: string[];
+}
+
+// Whoever started this is gone: nobody would take away what it leaves half done.
+process.on('disconnect', () => process.exit(1));
+
+const options: UpOptions = JSON.parse(process.argv[2]!);
+const start = performance.now();
+try {
+  await (options.context ? upInContext(options.context) : upEmbedded());
+  process.disconnect?.();
+} catch (error) {
+  process.stderr.write(`up: ${(error as Error).message}\n`);
+  process.exit(1);
+}
+
+async function generateValues(): Promise<void> {
+  await run(process.execPath, ['generator/main.ts'], { cwd: root });
+}
+
+async function upEmbedded(): Promise<void> {
+  const running = await openCluster(options.name);
+  const cluster: Cluster | Promise<StartedCluster> = running ?? startCluster(options.name);
+  if (running) say(`cluster ${options.name}: is up already`);
+  const [there, ollama, service] = await Promise.all([cluster, ollamaImage(), serviceImage(), generateValues()]);
+  await there.loadImages(ollama, service);
+  say(`images: ${ollama.reference} and ${service.reference} are on the node`);
+  const access: Access = { env: there.env, kubectl: [], helm: [] };
+  const values = writeOverlay(there.node.layout.folder, overlay({ ollama, service }));
+  await release(access, ['--values', values, ...options.args]);
+  const address = await run(
+    'kubectl',
+    ['-n', namespace, 'get', 'service', releaseName, '-o', 'jsonpath={.spec.clusterIP}'],
+    access,
+  );
+  const url = `http://${address}`;
+  await converse(url);
+  // From here on it stays: an interruption before this ends it with this process.
+  if ('keep' in there) await (there as StartedCluster).keep();
+  console.log(`
+The gateway is at ${url} on this machine, for any Ollama or OpenAI client:
+  export OLLAMA_HOST=${url}
+kubectl and helm, as for any cluster (or npm run tool -- kubectl …):
+  export KUBECONFIG=${there.kubeconfig}
+What runs:       npm run status
+Take it away:    npm run down`);
+}
+
+async function upInContext(context: string): Promise<void> {
+  const env = await toolEnvironment('cluster');
+  const access: Access = { env, kubectl: ['--context', context], helm: ['--kube-context', context] };
+  await Promise.all([run('kubectl', [...access.kubectl, 'version'], access), generateValues()]);
+  await release(access, options.args);
+  const forward = await forwardPort(access);
+  try {
+    await converse(forward.url);
+  } finally {
+    forward.child.kill();
+  }
+  console.log(`
+Reach the gateway with any Ollama or OpenAI client:
+  kubectl --context ${context} -n ${namespace} port-forward service/${releaseName} 11434:80
+What runs:       npm run status -- --context ${context}
+Take it away:    npm run down -- --context ${context}`);
+}
+
+async function release(access: Access, args: readonly string[]): Promise<void> {
+  await ensureNamespace(access);
+  await install(access, args);
+  say(`release: installed (${duration(performance.now() - start)})`);
+  await waitForRelease(access);
+}
+
+async function converse(url: string): Promise<void> {
+  const { model, question, answer } = await chat(url);
+  // A random model says whatever bytes it likes, to a terminal too.
+  const printable = answer.replace(/[^\p{L}\p{N}\p{P}\p{S} \n]/gu, '·').trim();
+  console.log(`\n> ${question}\n${model}: ${printable}\n(${duration(performance.now() - start)} in all)`);
+}
+
+/** A local port that leads to the gateway, for as long as the child runs. */
+async function forwardPort(access: Access): Promise<{ url: string; child: ChildProcess }> {
+  const args = ['--namespace', namespace, 'port-forward', `service/${releaseName}`, ':80'];
+  const child = spawn('kubectl', [...access.kubectl, ...args], {
+    env: access.env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+    if (port) return { url: `http://127.0.0.1:${port}`, child };
+  }
+  throw new Error(`service/${releaseName}: no port forwarded to it`);
+}
