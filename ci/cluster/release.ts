@@ -94,15 +94,23 @@ export async function waitForRelease(access: Access, seconds = 600): Promise<voi
   const items = async <T>(kind: string): Promise<T[]> =>
     JSON.parse(await kubectl(access, 'get', kind, ...selector)).items;
   const said = new Map<string, string>();
+  // What a pod is for a moment only is not worth a line.
+  let before = new Map<string, string>();
   const done = await until(seconds * 1000, 1000, async () => {
     const [deployments, pods] = await Promise.all([items<Deployment>('deployments'), items<Pod>('pods')]);
+    const now = new Map<string, string>();
     for (const pod of pods.filter((pod) => !pod.metadata.deletionTimestamp)) {
       const { name } = pod.metadata;
       const state = stateOf(pod);
-      if (said.get(name) !== state.text) say(`${name}: ${state.text} (${duration(performance.now() - start)})`);
-      said.set(name, state.text);
+      now.set(name, state.text);
+      const lasts = before.get(name) === state.text || state.text === 'ready';
+      if (lasts && said.get(name) !== state.text) {
+        say(`${name}: ${state.text} (${duration(performance.now() - start)})`);
+        said.set(name, state.text);
+      }
       if (state.stuck) throw new Error(`${name}: ${state.text}\n${await lastWords(access, name, state.stuck)}`);
     }
+    before = now;
     return deployments.length > 0 && deployments.every(isRolledOut);
   });
   if (!done) throw new Error(`${releaseName}: not ready after ${seconds} s: see kubectl -n ${namespace} describe pods`);

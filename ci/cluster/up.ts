@@ -30,12 +30,14 @@ export interface UpOptions {
 }
 
 // Whoever started this is gone: nobody would take away what it leaves half done.
-process.on('disconnect', () => process.exit(1));
+const abandoned = (): void => process.exit(1);
+process.on('disconnect', abandoned);
 
 const options: UpOptions = JSON.parse(process.argv[2]!);
 const start = performance.now();
 try {
   await (options.context ? upInContext(options.context) : upEmbedded());
+  process.off('disconnect', abandoned);
   process.disconnect?.();
 } catch (error) {
   process.stderr.write(`up: ${(error as Error).message}\n`);
