@@ -1,14 +1,14 @@
 #!/bin/sh
-# Brings the models of /etc/models/models.list to $OLLAMA_MODELS: `pull`; waits until a puller has: `wait`; or checks that
+# Brings the models of $MODEL_SPECS/models.list to $OLLAMA_MODELS: `pull`; waits until a puller has: `wait`; or checks that
 # an image has them: `verify`. It runs in Ollama's own image, which has a shell and the ollama command and little else.
 #
 # A line of models.list is: key|name to pull|name to serve|digest of the pulled manifest, or empty|checksum of all of it.
-# A model that is there is noted in $OLLAMA_MODELS/.model-management/KEY with that checksum, last of all: half a model is
-# never noted, and one that has to be made differently is made again.
+# A model that is there is noted in $OLLAMA_MODELS/.model-management/KEY with that checksum and its manifest's, last of all:
+# half a model is never noted, and one that has to be made differently, or that a pull of its name replaced, is made again.
 set -u
 
 mode=$1
-list=/etc/models/models.list
+list=$MODEL_SPECS/models.list
 notes=$OLLAMA_MODELS/.model-management
 attempts=5
 
@@ -37,7 +37,9 @@ manifest() {
   echo "$OLLAMA_MODELS/manifests/$name/$tag"
 }
 
-noted() { [ "$(cat "$notes/$1" 2>/dev/null)" = "$2" ] && [ -f "$(manifest "$3")" ]; }
+sum_of() { sha256sum "$(manifest "$1")" 2>/dev/null | cut -d ' ' -f 1; }
+
+noted() { [ -f "$(manifest "$3")" ] && [ "$(cat "$notes/$1" 2>/dev/null)" = "$2 $(sum_of "$3")" ]; }
 
 # What an error of `ollama pull` means to the one who reads this log. Sets $reason, and $again when another try may help.
 explain() {
@@ -96,24 +98,24 @@ pull() {
   done
   say "$key: pulled and verified by Ollama in $(($(date +%s) - started)) s"
   if [ -n "$digest" ]; then
-    have=sha256:$(sha256sum "$(manifest "$from")" | cut -d ' ' -f 1)
+    have=sha256:$(sum_of "$from")
     if [ "$have" != "$digest" ]; then
       ollama rm "$from" >/dev/null 2>&1
       die "$key: wrong digest: $from has the manifest $have, and models.$key.digest wants $digest: pull another tag, or correct the digest"
     fi
   fi
-  in_background ollama create "$served" -f "/etc/models/$key.Modelfile" >"$HOME/create.log" 2>&1 || {
+  in_background ollama create "$served" -f "$MODEL_SPECS/$key.Modelfile" >"$HOME/create.log" 2>&1 || {
     error=$(tr '\r' '\n' <"$HOME/create.log" | grep -i 'error' | tail -n 1)
     explain "$error"
     die "$key: building $served failed: $reason. Ollama says: $error"
   }
   mkdir -p "$notes"
-  echo "$checksum" >"$notes/.$key.$$" && mv "$notes/.$key.$$" "$notes/$key" || die "$key: cannot write to $notes: check the volume"
+  echo "$checksum $(sum_of "$served")" >"$notes/.$key.$$" && mv "$notes/.$key.$$" "$notes/$key" || die "$key: cannot write to $notes: check the volume"
   say "$key: $served is on disk"
 }
 
 pull_all() {
-  mkdir -p "$OLLAMA_MODELS" || die "cannot write to $OLLAMA_MODELS: check the volume and its fsGroup"
+  [ -d "$OLLAMA_MODELS" ] && [ -w "$OLLAMA_MODELS" ] || die "cannot write to $OLLAMA_MODELS: check the volume and its fsGroup"
   # One writer: two pulls of one blob into one folder corrupt it. The lock goes with the process, however that ends.
   exec 9>"$OLLAMA_MODELS/.model-management.lock"
   flock -n 9 || {
@@ -135,7 +137,7 @@ pull_all() {
     else
       pull "$key" "$from" "$served" "$digest" "$checksum"
     fi
-  done 3<$list
+  done 3<"$list"
   kill $server
   wait $server 2>/dev/null
 }
@@ -145,11 +147,11 @@ wait_all() {
     waited=0
     until noted "$key" "$checksum" "$served"; do
       [ $((waited % 30)) -ne 0 ] || say "$key: waiting for $served to be pulled to the shared volume by the Job model-management-puller-…"
-      sleep 2
+      in_background sleep 2
       waited=$((waited + 2))
     done
     say "$key: $served is on disk"
-  done <$list
+  done <"$list"
 }
 
 verify_all() {
@@ -157,7 +159,7 @@ verify_all() {
     [ -f "$(manifest "$served")" ] ||
       die "$key: the image has no model $served ($(manifest "$served") is missing): build it with this model, or correct cache.image.reference"
     say "$key: $served is in the image"
-  done <$list
+  done <"$list"
 }
 
 case $mode in

@@ -32,8 +32,13 @@ Takes: root, component, server (optional).
 {{- $own := include "model-management.identity" . | fromJson -}}
 {{- if .server }}{{ $_ := set $own "app" "ollama" }}{{ end -}}
 {{- $_ := set $own "app.kubernetes.io/part-of" .root.Chart.Name -}}
-{{- $_ := set $own "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $own "app.kubernetes.io/version" (.root.Chart.AppVersion | include "model-management.labelValue") -}}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service -}}
-{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | include "model-management.labelValue") -}}
 {{- merge $own .root.Values.commonLabels | toYaml -}}
+{{- end -}}
+
+{{/* A version as a label's value: build metadata comes after a `+`, which labels may not have. Takes the text. */}}
+{{- define "model-management.labelValue" -}}
+{{- replace "+" "_" . | trunc 63 | regexFind "^.*[A-Za-z0-9]" -}}
 {{- end -}}

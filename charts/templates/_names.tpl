@@ -6,7 +6,7 @@ Takes: root, name, suffix (optional, with its dash).
 {{- define "model-management.name" -}}
 {{- $suffix := .suffix | default "" -}}
 {{- $length := int (sub 63 (len $suffix)) -}}
-{{- printf "%s%s" (printf "%s%s" .root.Values.namePrefix .name | trunc $length | trimSuffix "-") $suffix -}}
+{{- printf "%s%s" (printf "%s%s" .root.Values.namePrefix .name | trunc $length | regexFind "^.*[^-]") $suffix -}}
 {{- end -}}
 
 {{/* Name of the gateway's Service, the one address that clients use. Takes the root. */}}
@@ -27,6 +27,19 @@ Takes: root, name, suffix (optional, with its dash).
 {{/* Name of the claim of the cache mode `shared`. Takes the root. */}}
 {{- define "model-management.sharedClaimName" -}}
 {{- .Values.sharedCache.existingClaim | default (include "model-management.name" (dict "root" . "name" "model-management-models")) -}}
+{{- end -}}
+
+{{/*
+The one spelling of a model's name, for comparing: with host, namespace and tag, in lower case. Ollama fills in
+`registry.ollama.ai`, `library` and `latest`, and finds models without regard to case. Takes the name.
+*/}}
+{{- define "model-management.canonicalName" -}}
+{{- $name := lower . -}}
+{{- $parts := splitList "/" $name -}}
+{{- if not (contains ":" (last $parts)) }}{{ $name = printf "%s:latest" $name }}{{ end -}}
+{{- if lt (len $parts) 2 }}{{ $name = printf "library/%s" $name }}{{ end -}}
+{{- if lt (len $parts) 3 }}{{ $name = printf "registry.ollama.ai/%s" $name }}{{ end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* Reference of an image. Takes: root, image; an empty tag stands for the chart's appVersion. */}}

@@ -23,7 +23,7 @@ What every pod's spec begins with: identity, security and where it goes.
 Takes: root, serviceAccount, scheduling (optional).
 */}}
 {{- define "model-management.podBasics" -}}
-serviceAccountName: {{ .serviceAccount }}
+serviceAccountName: {{ .serviceAccount | quote }}
 automountServiceAccountToken: false
 # Services come and go with the registry; their variables would make each new pod differ from its siblings.
 enableServiceLinks: false
@@ -32,7 +32,7 @@ securityContext:
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with .scheduling }}
@@ -45,10 +45,10 @@ tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -56,10 +56,10 @@ runtimeClassName: {{ . }}
 {{/* Resources of a container of the management service: no limit on CPU, which would only make it wait. Takes the resources. */}}
 {{- define "model-management.serviceResources" -}}
 requests:
-  cpu: {{ .cpu }}
-  memory: {{ .memory }}
+  cpu: {{ .cpu | quote }}
+  memory: {{ .memory | quote }}
 limits:
-  memory: {{ .memory }}
+  memory: {{ .memory | quote }}
 {{- end -}}
 
 {{/* Ports of gateway and agent. */}}

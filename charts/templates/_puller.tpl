@@ -17,6 +17,18 @@ metadata:
 spec:
   {{- include "model-management.podBasics" (dict "root" .root "scheduling" $defaults.scheduling
         "serviceAccount" (include "model-management.serversName" .root)) | nindent 2 }}
+  {{- range .root.Values.resolved }}
+  {{- if .oneNode }}
+  # The claim goes to one node: were that the server's alone, the server would wait for this pod, and this pod for the claim.
+  affinity:
+    podAffinity:
+      requiredDuringSchedulingIgnoredDuringExecution:
+        - topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "model-management.selectorLabels" (dict "root" $.root "component" "server" "server" .key) | nindent 14 }}
+  {{- end }}
+  {{- end }}
   restartPolicy: OnFailure
   containers:
     - name: model-downloader
@@ -25,7 +37,7 @@ spec:
   volumes:
     - name: models
       persistentVolumeClaim:
-        claimName: {{ include "model-management.sharedClaimName" .root }}
+        claimName: {{ include "model-management.sharedClaimName" .root | quote }}
     - name: home
       emptyDir: {}
     - name: tmp
@@ -35,5 +47,5 @@ spec:
         name: {{ .name | quote }}
     - name: model-downloader
       configMap:
-        name: {{ include "model-management.serversName" .root }}
+        name: {{ include "model-management.serversName" .root | quote }}
 {{- end -}}

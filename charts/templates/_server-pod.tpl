@@ -17,7 +17,7 @@ initContainers:
     {{- include "model-management.agent" . | nindent 4 }}
 containers:
   - name: ollama
-    image: {{ include "model-management.image" (dict "root" .root "image" $server.ollama.image) }}
+    image: {{ include "model-management.image" (dict "root" .root "image" $server.ollama.image) | quote }}
     imagePullPolicy: {{ $server.ollama.image.pullPolicy }}
     args:
       - serve
@@ -67,10 +67,10 @@ volumes:
     emptyDir: {}
   - name: model-specs
     configMap:
-      name: {{ .name }}
+      name: {{ .name | quote }}
   - name: model-downloader
     configMap:
-      name: {{ include "model-management.serversName" .root }}
+      name: {{ include "model-management.serversName" .root | quote }}
 {{- end -}}
 
 {{/* Requests and limits of Ollama. Takes: resources, gpu (whether GPUs are part of them). */}}
@@ -78,9 +78,9 @@ volumes:
 {{- range list "requests" "limits" }}
 {{ . }}:
   cpu: {{ $.resources.cpu | quote }}
-  memory: {{ $.resources.memory }}
+  memory: {{ $.resources.memory | quote }}
   {{- if $.gpu }}
-  {{ $.resources.gpuResource }}: {{ $.resources.gpu }}
+  {{ $.resources.gpuResource | quote }}: {{ $.resources.gpu }}
   {{- end }}
 {{- end }}
 {{- end -}}
@@ -88,7 +88,7 @@ volumes:
 {{/* Environment of Ollama, the user's own included. Takes: root, it (a resolved server). */}}
 {{- define "model-management.ollamaEnv" -}}
 {{- range $name, $value := merge (include "model-management.ollamaSettings" . | fromJson) .it.server.ollama.extraEnv }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   value: {{ $value | quote }}
 {{- end }}
 {{- end -}}
@@ -123,30 +123,33 @@ volumes:
 {{- $cache := .it.server.cache -}}
 {{- if eq $cache.mode "shared" -}}
 persistentVolumeClaim:
-  claimName: {{ include "model-management.sharedClaimName" .root }}
+  claimName: {{ include "model-management.sharedClaimName" .root | quote }}
   readOnly: true
 {{- else if eq $cache.mode "image" -}}
 image:
-  reference: {{ $cache.image.reference }}
+  reference: {{ $cache.image.reference | quote }}
   pullPolicy: {{ $cache.image.pullPolicy }}
 {{- else -}}
 ephemeral:
   volumeClaimTemplate:
+    metadata:
+      labels:
+        {{- include "model-management.podLabels" (dict "root" .root "component" "server" "server" .it.key) | nindent 8 }}
     spec:
       accessModes:
         - ReadWriteOnce
       {{- with $cache.storageClass }}
-      storageClassName: {{ . }}
+      storageClassName: {{ . | quote }}
       {{- end }}
       resources:
         requests:
-          storage: {{ $cache.size }}
+          storage: {{ $cache.size | quote }}
 {{- end -}}
 {{- end -}}
 
 {{/* The agent: a native sidecar, so that it is there before Ollama and goes after it. Takes: root, it (a resolved server). */}}
 {{- define "model-management.agent" -}}
-image: {{ include "model-management.image" (dict "root" .root "image" .root.Values.image) }}
+image: {{ include "model-management.image" (dict "root" .root "image" .root.Values.image) | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 restartPolicy: Always
 args:
@@ -192,7 +195,7 @@ The model-downloader, but for its name. Takes: root, ollama, resources, mode (pu
 */}}
 {{- define "model-management.modelDownloader" -}}
 {{- $registry := .root.Values.modelRegistry -}}
-image: {{ include "model-management.image" (dict "root" .root "image" .ollama.image) }}
+image: {{ include "model-management.image" (dict "root" .root "image" .ollama.image) | quote }}
 imagePullPolicy: {{ .ollama.image.pullPolicy }}
 command:
   - /bin/sh
@@ -205,6 +208,8 @@ env:
     value: 127.0.0.1:11434
   - name: OLLAMA_MODELS
     value: /models
+  - name: MODEL_SPECS
+    value: /etc/models
   # Ollama throws away half-pulled models at its start unless told not to: a pull that was cut off goes on where it was.
   - name: OLLAMA_NOPRUNE
     value: "1"
@@ -218,7 +223,7 @@ env:
   {{- end }}
   {{- with $registry.httpsProxy }}
   - name: HTTPS_PROXY
-    value: {{ . }}
+    value: {{ . | quote }}
   {{- end }}
 resources:
   {{- include "model-management.ollamaResources" (dict "resources" .resources "gpu" false) | trim | nindent 2 }}

@@ -6,6 +6,7 @@ their Deployment. Each has what follows from defaults and overrides:
   threads  what Ollama may run at a time: the whole cores of its CPU, at least one
   gpu      whether it has GPUs
   scaled   whether a HorizontalPodAutoscaler decides on its pods
+  oneNode  whether the claim with its models can be on one node only
 Every template that looks at servers includes this first; whichever comes first does the work.
 Takes the root.
 */}}
@@ -25,8 +26,9 @@ Takes the root.
 {{- $gpu := gt (int $server.resources.gpu) 0 -}}
 {{- $threads := max 1 (div (include "model-management.millicores" $server.resources.cpu | int64) 1000) -}}
 {{- $scaled := and $server.autoscaling.enabled (not $gpu) (gt (int $server.replicas.min) 0) -}}
+{{- $oneNode := and (eq $server.cache.mode "shared") (eq $.Values.sharedCache.accessMode "ReadWriteOnce") -}}
 {{- $_ := set $resolved (include "model-management.name" (dict "root" $ "name" $name)) (dict
-      "key" $name "server" $server "models" $models "threads" $threads "gpu" $gpu "scaled" $scaled) -}}
+      "key" $name "server" $server "models" $models "threads" $threads "gpu" $gpu "scaled" $scaled "oneNode" $oneNode) -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := set .Values "resolved" $resolved -}}
@@ -51,6 +53,14 @@ Takes: root, model.
 {{- end -}}
 
 {{/*
+A line of a Modelfile for a parameter. Ollama takes a text between quotes as it is, without escapes, and no exponents in
+whole numbers, which `print` writes from a million on. Takes: name, value.
+*/}}
+{{- define "model-management.parameter" -}}
+PARAMETER {{ .name }} {{ if kindIs "string" .value }}{{ printf "\"%s\"" .value }}{{ else }}{{ toJson .value }}{{ end }}
+{{- end -}}
+
+{{/*
 Modelfile of a served model: what is pulled, with its system prompt and parameters, and as many threads as it has cores.
 Without that Ollama starts a thread on every core of the node, which a CPU limit punishes.
 Takes: root, model, threads.
@@ -61,7 +71,7 @@ FROM {{ include "model-management.pullName" . }}
 SYSTEM """{{ . }}"""
 {{- end }}
 {{- range $name, $value := .model.parameters }}
-PARAMETER {{ $name }} {{ if kindIs "string" $value }}{{ $value | quote }}{{ else }}{{ $value }}{{ end }}
+{{ include "model-management.parameter" (dict "name" $name "value" $value) }}
 {{- end }}
 PARAMETER num_thread {{ .threads }}
 {{- end -}}
@@ -80,20 +90,27 @@ gives JSON.
 
 {{/*
 What the model-downloader brings to the disk: `models.list` with a line for each model (key|pulled name|served name|digest|
-checksum of all of it), and a Modelfile for each.
+checksum of all of it), and a Modelfile for each. A model that is served under a name that is pulled, too, comes after
+those that pull it: a pull brings back what the registry has by that name.
 Takes: root, builds.
 */}}
 {{- define "model-management.modelSpecs" -}}
 {{- $lines := list -}}
+{{- $last := list -}}
 {{- $specs := dict -}}
+{{- $bases := dict -}}
+{{- range .builds -}}
+{{- $_ := set $bases (include "model-management.pullName" (dict "root" $.root "model" .model) | include "model-management.canonicalName") true -}}
+{{- end -}}
 {{- range .builds -}}
 {{- $modelfile := include "model-management.modelfile" (dict "root" $.root "model" .model "threads" .threads) -}}
 {{- $checksum := printf "%s|%s|%s" .model.name .model.digest $modelfile | sha256sum -}}
 {{- $pulled := include "model-management.pullName" (dict "root" $.root "model" .model) -}}
-{{- $lines = append $lines (join "|" (list .alias $pulled .model.name .model.digest $checksum)) -}}
+{{- $line := join "|" (list .alias $pulled .model.name .model.digest $checksum) -}}
+{{- if hasKey $bases (include "model-management.canonicalName" .model.name) }}{{ $last = append $last $line }}{{ else }}{{ $lines = append $lines $line }}{{ end -}}
 {{- $_ := set $specs (printf "%s.Modelfile" .alias) (printf "%s\n" $modelfile) -}}
 {{- end -}}
-{{- $_ := set $specs "models.list" (printf "%s\n" (join "\n" $lines)) -}}
+{{- $_ := set $specs "models.list" (printf "%s\n" (join "\n" (concat $lines $last))) -}}
 {{- toYaml $specs -}}
 {{- end -}}
 

@@ -16,19 +16,21 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- end -}}
 {{- end -}}
 
-{{/* Two models of one name: Ollama reads a name without a tag as `:latest`, and case does not count. */}}
+{{/* Two models of one name, as Ollama reads names, and parameters that the chart decides on. */}}
 {{- define "model-management.modelMistakes" -}}
 {{- $mistakes := list -}}
 {{- $owners := dict -}}
 {{- range $alias, $model := .Values.models -}}
 {{- range list $alias ($model.name | default $alias) | uniq -}}
-{{- $name := lower . -}}
-{{- if not (contains ":" (splitList "/" $name | last)) -}}{{- $name = printf "%s:latest" $name -}}{{- end -}}
+{{- $name := include "model-management.canonicalName" . -}}
 {{- $owner := get $owners $name -}}
 {{- if and $owner (ne $owner $alias) -}}
 {{- $mistakes = append $mistakes (printf "models.%s: '%s' is a name of models.%s too: give one of them another key or name" $alias . $owner) -}}
 {{- end -}}
 {{- $_ := set $owners $name $alias -}}
+{{- end -}}
+{{- if hasKey ($model.parameters | default dict) "num_thread" -}}
+{{- $mistakes = append $mistakes (printf "models.%s.parameters.num_thread: is set by the chart from the server's resources.cpu: remove it" $alias) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}
@@ -121,11 +123,13 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.gatewayName" .) "the gateway"
       (include "model-management.serversName" .) "what all servers share" -}}
 {{- range $key, $overrides := .Values.servers -}}
+{{- if dig "enabled" $.Values.serverDefaults.enabled $overrides -}}
 {{- $name := include "model-management.name" (dict "root" $ "name" $key) -}}
 {{- with get $owners $name -}}
 {{- $mistakes = append $mistakes (printf "servers.%s: would be called '%s' like %s: give it another key%s" $key $name . (ternary ", or shorten namePrefix" "" (ne $name (printf "%s%s" $.Values.namePrefix $key)))) -}}
 {{- end -}}
 {{- $_ := set $owners $name (printf "servers.%s" $key) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}
 {{- end -}}

@@ -1,0 +1,157 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Ajv } from 'ajv';
+import { describe, expect, test } from 'vitest';
+import { root } from '../../ci/tools/paths.ts';
+import { environments, fleet, model, render } from './render.ts';
+
+const schema = JSON.parse(readFileSync(path.join(root, 'service', 'config.schema.json'), 'utf8'));
+const ajv = new Ajv({ allErrors: true, strict: false }).addSchema(schema, 'config');
+
+/** Parses a configuration as the service does, and throws where the service would refuse it. */
+function configOf(kind: 'GatewayConfig' | 'AgentConfig', data: Record<string, string>) {
+  const config = JSON.parse(data['config.json']!);
+  if (!ajv.validate(`config#/definitions/${kind}`, config)) throw new Error(ajv.errorsText());
+  return config;
+}
+
+const gateway = 'model-management-gateway';
+
+describe('the configuration of the service', () => {
+  test.each(environments)(
+    'renders one that gateway and agents accept when the environment is %s',
+    async (environment) => {
+      const rendered = await render({}, { environment });
+      const { servers, models } = configOf('GatewayConfig', rendered.get('ConfigMap', gateway).data);
+      expect(Object.keys(servers).length).toBeGreaterThan(0);
+      const served = Object.keys(servers).map((name) => configOf('AgentConfig', rendered.get('ConfigMap', name).data));
+      expect(served.flatMap((config) => Object.keys(config.models)).toSorted()).toEqual(Object.keys(models).toSorted());
+    },
+  );
+
+  test('renders the models of the gateway with the address of their server', async () => {
+    const names = { 'a.1': model('library/a:7b'), b: model('b') };
+    const values = fleet({ packed: { models: ['a.1', 'b'] } }, names, { namePrefix: 'x-' });
+    const rendered = await render({ ...values, gateway: { maxBodyMiB: 1024 } }, { namespace: '007' });
+    expect(configOf('GatewayConfig', rendered.get('ConfigMap', `x-${gateway}`).data)).toEqual({
+      models: { 'a.1': { name: 'library/a:7b', server: 'x-packed' }, b: { name: 'b', server: 'x-packed' } },
+      servers: { 'x-packed': { url: 'http://x-packed.007.svc:8080' } },
+      generationTimeoutSeconds: 600,
+      maxBodyMiB: 1024,
+      logLevel: 'info',
+    });
+  });
+
+  test('renders what the agents of a server are to know', async () => {
+    const settings = { models: ['a', 'b'], ollama: { parallel: 256 }, startup: { loadSeconds: 86_400 } };
+    const rest = { agent: { logLevel: 'debug' }, generationTimeoutSeconds: 86_400 };
+    const rendered = await render(fleet({ packed: settings }, { b: model('b', { priority: 'batch' }) }, rest));
+    expect(configOf('AgentConfig', rendered.get('ConfigMap', 'packed').data)).toEqual({
+      server: 'packed',
+      models: { a: { name: 'a', priority: 'standard' }, b: { name: 'b', priority: 'batch' } },
+      ollamaUrl: 'http://127.0.0.1:11434',
+      parallel: 256,
+      loadTimeoutSeconds: 86_400,
+      generationTimeoutSeconds: 86_400,
+      logLevel: 'debug',
+    });
+  });
+
+  test('renders a gateway without models when no server is enabled', async () => {
+    const rendered = await render(fleet({ a: { enabled: false } }));
+    const { models, servers } = configOf('GatewayConfig', rendered.get('ConfigMap', gateway).data);
+    expect([models, servers]).toEqual([{}, {}]);
+  });
+
+  test('omits the models of a disabled server from the gateway', async () => {
+    const rendered = await render(fleet({ a: {}, off: { enabled: false } }));
+    const { models, servers } = configOf('GatewayConfig', rendered.get('ConfigMap', gateway).data);
+    expect([Object.keys(models), Object.keys(servers)]).toEqual([['a'], ['a']]);
+  });
+});
+
+describe('what the downloader is told', () => {
+  const dataOf = async (changes: object, rest: object = {}, server: object = {}) =>
+    (await render(fleet({ a: server }, { a: model('a', changes) }, rest))).get('ConfigMap', 'a').data;
+  const modelfile = async (...args: Parameters<typeof dataOf>) => (await dataOf(...args))['a.Modelfile'];
+  const line = async (...args: Parameters<typeof dataOf>) => (await dataOf(...args))['models.list']!.trim().split('|');
+
+  test('renders key, pulled name, served name and digest, and a checksum of what is made of them', async () => {
+    const digest = `sha256:${'0'.repeat(64)}`;
+    const [key, pulled, served, wanted, checksum] = await line({ name: 'ns/a:7b', pull: 'base:1b', digest });
+    expect([key, pulled, served, wanted]).toEqual(['a', 'base:1b', 'ns/a:7b', digest]);
+    expect(checksum).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test('renders another checksum when anything in it changes', async () => {
+    const lists = await Promise.all([
+      line({}),
+      line({ system: 'x' }),
+      line({ parameters: { seed: 1 } }),
+      line({ digest: `sha256:${'1'.repeat(64)}` }),
+      line({ name: 'b' }),
+      line({ pull: 'b' }),
+      line({}, {}, { resources: { cpu: '5' } }),
+      line({}, { modelRegistry: { host: 'mirror' } }),
+    ]);
+    expect(new Set(lists.map((fields) => fields.at(-1))).size).toBe(lists.length);
+  });
+
+  test('renders a Modelfile of nothing but its base and its threads when there is nothing else', async () => {
+    expect(await modelfile({ pull: 'base:1b' }, {}, { resources: { cpu: '5500m' } })).toBe(
+      'FROM base:1b\nPARAMETER num_thread 5\n',
+    );
+    expect(await modelfile({ pull: 'base:1b' }, {}, { resources: { cpu: '500m' } })).toContain('num_thread 1\n');
+  });
+
+  test('renders a model that says what is pulled and nothing else, served under its key', async () => {
+    const rendered = await render(fleet({ a: { models: ['1.a'] } }, { '1.a': { pull: 'base:1b' } }));
+    const { data } = rendered.get('ConfigMap', 'a');
+    expect(data['1.a.Modelfile']).toBe('FROM base:1b\nPARAMETER num_thread 2\n');
+    expect(data['models.list']).toMatch(/^1\.a\|base:1b\|1\.a\|\|[0-9a-f]{64}\n$/);
+    expect(configOf('AgentConfig', data).models).toEqual({ '1.a': { name: '1.a', priority: 'standard' } });
+  });
+
+  test('renders a system prompt to the letter', async () => {
+    const system = '  "Quote", she said\\n | a\tb\n\n# é 😀 {{ .Values }} $HOME `x`\r\ntail \n';
+    expect(await modelfile({ system })).toBe(`FROM base-of-a\nSYSTEM """${system}"""\nPARAMETER num_thread 2\n`);
+  });
+
+  test('renders parameters as Ollama reads them: no exponents in whole numbers, no escapes in texts', async () => {
+    const parameters = { num_predict: 1_000_000, seed: -123_456_789, temperature: 0.7, penalize_newline: false };
+    const stop = ' <|a\\n|> é\u00a0';
+    expect((await modelfile({ parameters: { ...parameters, stop } }))!.split('\n').slice(1, -2)).toEqual([
+      'PARAMETER num_predict 1000000',
+      'PARAMETER penalize_newline false',
+      'PARAMETER seed -123456789',
+      `PARAMETER stop "${stop}"`,
+      'PARAMETER temperature 0.7',
+    ]);
+  });
+
+  test('renders names of the mirror when one is given, but for names with a host of their own', async () => {
+    const mirror = { modelRegistry: { host: 'mirror:5000' } };
+    const pulled = async (pull: string) => (await line({ pull }, mirror))[1];
+    expect(await pulled('base:1b')).toBe('mirror:5000/library/base:1b');
+    expect(await pulled('ns/base')).toBe('mirror:5000/ns/base');
+    expect(await pulled('other:5000/ns/base:1b')).toBe('other:5000/ns/base:1b');
+    expect(await modelfile({ pull: 'base:1b' }, mirror)).toContain('FROM mirror:5000/library/base:1b\n');
+  });
+
+  test('renders a model that is served under the name of a pulled one after those that pull it', async () => {
+    const models = {
+      a: model('base:1b', { pull: 'base:1b' }),
+      b: model('b', { pull: 'library/base:1b' }),
+      c: model('c'),
+    };
+    const rendered = await render(fleet({ packed: { models: ['a', 'b', 'c'] } }, models));
+    const lines = rendered.get('ConfigMap', 'packed').data['models.list']!.trim().split('\n');
+    expect(lines.map((text) => text.split('|')[0])).toEqual(['b', 'c', 'a']);
+  });
+
+  test('renders the script in a ConfigMap that all servers share', async () => {
+    const { data } = (await render()).get('ConfigMap', 'model-management-servers');
+    const file = path.join(root, 'charts', 'files', 'model-downloader.sh');
+    expect(data['model-downloader.sh']!.trim()).toBe(readFileSync(file, 'utf8').trim());
+  });
+});

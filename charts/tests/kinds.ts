@@ -1,0 +1,139 @@
+/** As much of the Kubernetes objects as the tests read. */
+
+export interface KubeObject {
+  apiVersion: string;
+  kind: string;
+  metadata: Metadata & { name: string; namespace: string };
+}
+
+export interface Metadata {
+  labels: Record<string, string>;
+  annotations?: Record<string, string>;
+}
+
+export interface Kinds {
+  ConfigMap: KubeObject & { data: Record<string, string> };
+  Deployment: KubeObject & { spec: DeploymentSpec };
+  HorizontalPodAutoscaler: KubeObject & { spec: HorizontalPodAutoscalerSpec };
+  Ingress: KubeObject & { spec: IngressSpec };
+  Job: KubeObject & { spec: { backoffLimit: number; template: PodTemplate } };
+  LimitRange: KubeObject & { spec: { limits: LimitRangeItem[] } };
+  PersistentVolumeClaim: KubeObject & { spec: ClaimSpec };
+  PodDisruptionBudget: KubeObject & { spec: PodDisruptionBudgetSpec };
+  ResourceQuota: KubeObject & { spec: { hard: Record<string, string> } };
+  Service: KubeObject & { spec: ServiceSpec };
+  ServiceAccount: KubeObject & { automountServiceAccountToken: boolean };
+}
+
+export interface DeploymentSpec {
+  replicas?: number;
+  strategy: { type: string; rollingUpdate: { maxUnavailable: number; maxSurge: number } };
+  progressDeadlineSeconds?: number;
+  selector: { matchLabels: Record<string, string> };
+  template: PodTemplate;
+}
+
+export interface PodTemplate {
+  metadata: Metadata;
+  spec: PodSpec;
+}
+
+export interface PodSpec {
+  serviceAccountName: string;
+  automountServiceAccountToken: boolean;
+  enableServiceLinks: boolean;
+  securityContext: Record<string, unknown>;
+  terminationGracePeriodSeconds?: number;
+  restartPolicy?: string;
+  imagePullSecrets?: { name: string }[];
+  nodeSelector?: Record<string, string>;
+  tolerations?: Record<string, unknown>[];
+  affinity?: unknown;
+  priorityClassName?: string;
+  runtimeClassName?: string;
+  initContainers?: Container[];
+  containers: Container[];
+  volumes: Volume[];
+}
+
+export interface Container {
+  name: string;
+  image: string;
+  imagePullPolicy: string;
+  restartPolicy?: string;
+  command?: string[];
+  args?: string[];
+  env?: { name: string; value: string }[];
+  ports?: { name: string; containerPort: number }[];
+  resources: { requests: Record<string, unknown>; limits: Record<string, unknown> };
+  startupProbe?: Probe;
+  livenessProbe?: Probe;
+  readinessProbe?: Probe;
+  lifecycle?: { preStop: { httpGet: { path: string; port: number } } };
+  securityContext: Record<string, unknown>;
+  volumeMounts: { name: string; mountPath: string; readOnly?: boolean; subPath?: string }[];
+}
+
+export interface Probe {
+  httpGet: { path: string; port: string | number };
+  periodSeconds: number;
+  timeoutSeconds: number;
+  failureThreshold: number;
+}
+
+export interface Volume {
+  name: string;
+  emptyDir?: object;
+  configMap?: { name: string };
+  persistentVolumeClaim?: { claimName: string; readOnly?: boolean };
+  image?: { reference: string; pullPolicy: string };
+  ephemeral?: { volumeClaimTemplate: { metadata?: Partial<Metadata>; spec: ClaimSpec } };
+}
+
+export interface ClaimSpec {
+  accessModes: string[];
+  storageClassName?: string;
+  resources: { requests: { storage: string } };
+}
+
+export interface HorizontalPodAutoscalerSpec {
+  scaleTargetRef: { apiVersion: string; kind: string; name: string };
+  minReplicas: number;
+  maxReplicas: number;
+  metrics: {
+    type: string;
+    containerResource: { name: string; container: string; target: { type: string; averageUtilization: number } };
+  }[];
+}
+
+export interface IngressSpec {
+  ingressClassName: string;
+  tls?: { hosts: string[]; secretName: string }[];
+  rules: {
+    host: string;
+    http: {
+      paths: { path: string; pathType: string; backend: { service: { name: string; port: { name: string } } } }[];
+    };
+  }[];
+}
+
+export interface LimitRangeItem {
+  type: string;
+  max: Record<string, string>;
+  default?: Record<string, string>;
+  defaultRequest?: Record<string, string>;
+}
+
+export interface PodDisruptionBudgetSpec {
+  maxUnavailable: number;
+  unhealthyPodEvictionPolicy: string;
+  selector: { matchLabels: Record<string, string> };
+}
+
+export interface ServiceSpec {
+  type: string;
+  selector: Record<string, string>;
+  sessionAffinity?: string;
+  sessionAffinityConfig?: { clientIP: { timeoutSeconds: number } };
+  ports: { name: string; port: number; targetPort: string }[];
+}

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { fleet, type RenderOptions, runHelm } from './render.ts';
+
+async function notes(values: object, options: RenderOptions = {}) {
+  const { status, stdout, stderr } = await runHelm(['install', '--dry-run=client'], values, options);
+  if (status !== 0) throw new Error(stderr);
+  return stdout.slice(stdout.indexOf('NOTES:'));
+}
+
+test('renders each server with its models, and the commands in the namespace of the release', async () => {
+  const text = await notes(fleet({ a: {}, packed: { models: ['b', 'c'] }, off: { enabled: false } }));
+  expect(text).toContain('  a: a\n');
+  expect(text).toContain('  packed: b, c\n');
+  expect(text).not.toContain('off');
+  expect(text).toContain('kubectl -n models get pods -l app=ollama');
+  expect(text).toContain('port-forward service/model-management 11434:80\n');
+  expect(text).toContain('OLLAMA_HOST=http://localhost:11434');
+});
+
+test('renders the public address when there is an Ingress', async () => {
+  expect(await notes({ ingress: { enabled: true } })).toContain('OLLAMA_HOST=https://models.fineprint.ai\n');
+  const plain = await notes({ ingress: { enabled: true, host: 'a.example.com', tls: { enabled: false } } });
+  expect(plain).toContain('OLLAMA_HOST=http://a.example.com\n');
+});
+
+test('renders how to follow the Job when servers share their cache', async () => {
+  const shared = await notes(fleet({ a: { cache: { mode: 'shared' } } }));
+  expect(shared).toMatch(/logs job\/model-management-puller-[0-9a-f]{8} --follow/);
+  expect(await notes(fleet({ a: {} }))).not.toContain('puller');
+});
+
+test('renders what to do when no server is enabled', async () => {
+  expect(await notes(fleet({ a: { enabled: false } }))).toContain('none: enable a server under `servers`');
+});

@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { fleet, render } from './render.ts';
+
+const values = fleet({ own: {}, shared: { cache: { mode: 'shared' } } });
+
+test('renders one account for the gateway and one for all servers, without tokens', async () => {
+  const accounts = (await render(values)).all('ServiceAccount');
+  expect(accounts.map(({ metadata }) => metadata.name)).toEqual([
+    'model-management-gateway',
+    'model-management-servers',
+  ]);
+  for (const account of accounts) expect(account.automountServiceAccountToken).toBe(false);
+});
+
+test('renders accounts for all pods', async () => {
+  const rendered = await render(values);
+  const names = rendered.all('ServiceAccount').map(({ metadata }) => metadata.name);
+  const templates = Object.values(rendered.podTemplates);
+  expect(templates.length).toBe(4);
+  for (const { spec } of templates) {
+    expect(names).toContain(spec.serviceAccountName);
+    expect(spec.automountServiceAccountToken).toBe(false);
+  }
+});

@@ -1,0 +1,187 @@
+import { describe, expect, test } from 'vitest';
+import { fleet, mistakes, model, type RenderOptions, render, template } from './render.ts';
+
+const shared = { cache: { mode: 'shared' } };
+const image = { cache: { mode: 'image', image: { reference: 'registry/models:1' } } };
+const old = '1.36.9';
+
+/** Each mistake alone, the line that it is refused with, and what is nearly the same and renders. */
+const cases: {
+  what: string;
+  values: object;
+  options?: RenderOptions;
+  line: string;
+  near: object;
+  nearOptions?: RenderOptions;
+}[] = [
+  {
+    what: 'two models have one name, but for case and what Ollama adds to it',
+    values: fleet({ a: {}, b: {} }, { a: model('Base'), b: model('registry.ollama.ai/library/base:latest') }),
+    line: "models.b: 'registry.ollama.ai/library/base:latest' is a name of models.a too: give one of them another key or name",
+    near: fleet({ a: {}, b: {} }, { a: model('base:1b'), b: model('library/base:2b') }),
+  },
+  {
+    what: 'the key of a model is the name of another',
+    values: fleet({ a: {}, b: {} }, { a: model('b:latest'), b: model('c') }),
+    line: "models.b: 'b' is a name of models.a too: give one of them another key or name",
+    near: fleet({ a: {}, b: {} }, { a: model('b:1b'), b: model('c') }),
+  },
+  {
+    what: 'a model sets the threads that the chart sets',
+    values: fleet({ a: {} }, { a: model('a', { parameters: { num_thread: 4 } }) }),
+    line: "models.a.parameters.num_thread: is set by the chart from the server's resources.cpu: remove it",
+    near: fleet({ a: {} }, { a: model('a', { parameters: { num_batch: 4 } }) }),
+  },
+  {
+    what: 'a server names no model',
+    values: fleet({ a: { models: [] } }),
+    line: 'servers.a.models: is empty: name a key of models, or set enabled to false',
+    near: fleet({ a: { models: [], enabled: false }, b: {} }),
+  },
+  {
+    what: 'a server names a model that does not exist',
+    values: { servers: { 'ollama-llama': { models: ['lama'] } } },
+    line:
+      "servers.ollama-llama.models: 'lama' is no key of models: name one of gpt-oss, legal-analysis, llama, qwen, " +
+      'recommendations, risk-assessment, summary, or add models.lama',
+    near: { servers: { 'ollama-llama': { models: ['llama'] } } },
+  },
+  {
+    what: 'two servers have one model',
+    values: fleet({ a: { models: ['m'] }, b: { models: ['m'] } }),
+    line: "servers.b.models: 'm' is on servers.a too: leave it on one of them",
+    near: fleet({ a: { models: ['m'] }, b: { models: ['m'], enabled: false } }),
+  },
+  {
+    what: 'a server has more pods at the least than at the most',
+    values: fleet({ a: { replicas: { min: 3, max: 2 } } }),
+    line: 'servers.a.replicas: min 3 is above max 2: raise max or lower min',
+    near: fleet({ a: { replicas: { min: 2, max: 2 } } }),
+  },
+  {
+    what: 'the gateway has more pods at the least than at the most',
+    values: { gateway: { replicas: { min: 7, max: 6 } } },
+    line: 'gateway.replicas: min 7 is above max 6: raise max or lower min',
+    near: { gateway: { replicas: { min: 6, max: 6 } } },
+  },
+  {
+    what: 'nothing can wake a server from no pods',
+    values: fleet({ a: { replicas: { min: 0 } } }),
+    options: { kubeVersion: old },
+    line: `servers.a.replicas: min 0 needs Kubernetes 1.37 or later, or KEDA, and this is v${old} without it: set min to 1, or install KEDA`,
+    near: fleet({ a: { replicas: { min: 0 } } }),
+    nearOptions: { kubeVersion: old, apiVersions: ['keda.sh/v1alpha1'] },
+  },
+  {
+    what: 'a server has its models in an image that is not named',
+    values: fleet({ a: { cache: { mode: 'image' } } }),
+    line: 'servers.a.cache: mode image without image.reference: name the OCI image that holds its models',
+    near: fleet({ a: image }),
+  },
+  {
+    what: 'the cluster cannot mount images',
+    values: fleet({ a: image }),
+    options: { kubeVersion: '1.34.9' },
+    line: 'servers.a.cache: mode image needs Kubernetes 1.35 or later, and this is v1.34.9: use ephemeral or shared',
+    near: fleet({ a: image }),
+    nearOptions: { kubeVersion: '1.35.0' },
+  },
+  {
+    what: 'several pods share a claim that one node can have',
+    values: fleet({ a: shared, b: shared }, {}, { sharedCache: { accessMode: 'ReadWriteOnce' } }),
+    line: "sharedCache.accessMode: ReadWriteOnce, and up to 2 pods share the claim, which hangs all but one node's: use a class with ReadWriteMany, or cache.mode ephemeral",
+    near: fleet({ a: shared, b: {} }, {}, { sharedCache: { accessMode: 'ReadWriteOnce' } }),
+  },
+  {
+    what: 'a variable of Ollama is set that the chart sets',
+    values: fleet({ a: { ollama: { extraEnv: { OLLAMA_HOST: '0.0.0.0' } } } }),
+    line: 'servers.a.ollama.extraEnv: OLLAMA_HOST is set by the chart: remove it, and use the key of `ollama` or `cache` that stands for it',
+    near: fleet({ a: { ollama: { extraEnv: { OLLAMA_ORIGINS: '*' } } } }),
+  },
+  {
+    what: 'a server would have the name of the gateway',
+    values: fleet({ 'model-management': {} }),
+    line: "servers.model-management: would be called 'model-management' like the gateway's Service: give it another key",
+    near: fleet({ 'model-management': { enabled: false }, 'model-management-a': {} }),
+  },
+  {
+    what: 'two servers have one name after the cut',
+    values: fleet({ [`${'s'.repeat(60)}-a`]: {}, [`${'s'.repeat(60)}-b`]: {} }, {}, { namePrefix: 'x-' }),
+    line: `servers.${'s'.repeat(60)}-b: would be called 'x-${'s'.repeat(60)}' like servers.${'s'.repeat(60)}-a: give it another key, or shorten namePrefix`,
+    near: fleet({ [`${'s'.repeat(60)}-a`]: {}, [`${'s'.repeat(60)}-b`]: {} }, {}, { namePrefix: '' }),
+  },
+];
+
+describe('refuses what no schema can', () => {
+  test.each(cases)('refuses the values when $what', async ({ values, options, line }) => {
+    expect(await mistakes(values, options)).toEqual([line]);
+  });
+
+  test.each(cases)('renders what is nearly the same as: $what', async ({ near, nearOptions }) => {
+    expect((await render(near, nearOptions)).all('Deployment').length).toBeGreaterThan(1);
+  });
+
+  test('refuses all mistakes together, each on a line', async () => {
+    const servers = {
+      a: { models: [] },
+      b: { models: ['none', 'm'], replicas: { min: 3, max: 2 } },
+      c: { models: ['m'], cache: { mode: 'image' }, ollama: { extraEnv: { HOME: '/' } } },
+      'model-management': shared,
+    };
+    const values = fleet(servers, { none: { ...model('m:latest'), parameters: { num_thread: 1 } } });
+    const lines = await mistakes({ ...values, gateway: { replicas: { min: 2, max: 1 } } }, { kubeVersion: '1.30.0' });
+    expect(lines.map((line) => line.slice(0, line.indexOf(': '))).toSorted()).toEqual([
+      'gateway.replicas',
+      'models.none',
+      'models.none.parameters.num_thread',
+      'servers.a.models',
+      'servers.b.replicas',
+      'servers.c.cache',
+      'servers.c.cache',
+      'servers.c.models',
+      'servers.c.ollama.extraEnv',
+      'servers.model-management',
+    ]);
+  });
+
+  test('renders min 0 on the first Kubernetes that scales from none, releases of vendors too', async () => {
+    const values = fleet({ a: { replicas: { min: 0 } } });
+    for (const kubeVersion of ['1.37.0', '1.37.0-gke.100', '1.38.1+k3s1']) {
+      expect((await render(values, { kubeVersion })).find('Deployment', 'a'), kubeVersion).toBeDefined();
+    }
+    expect(await mistakes(values, { kubeVersion: '1.36.3-eks-1234567' })).toHaveLength(1);
+  });
+
+  test('refuses a Kubernetes that is older than 1.29, and renders on 1.29', async () => {
+    const { status, stderr } = await template({}, { kubeVersion: '1.28.15' });
+    expect(status).not.toBe(0);
+    expect(stderr).toContain('chart requires kubeVersion: >=1.29.0-0');
+    expect((await template({}, { kubeVersion: '1.29.0-eks-1234567' })).status).toBe(0);
+  });
+});
+
+describe('overrides with null', () => {
+  test('omits a server of the defaults when its override is null', async () => {
+    const rendered = await render({ servers: { 'ollama-llama': null }, models: { llama: null } });
+    expect(rendered.objects.filter(({ metadata }) => metadata.name === 'ollama-llama')).toEqual([]);
+  });
+
+  test("renders the defaults of all servers when a server's own settings are null", async () => {
+    const rendered = await render({ servers: { 'ollama-llama': { ollama: null, cache: { size: null } } } });
+    const { initContainers, volumes } = rendered.get('Deployment', 'ollama-llama').spec.template.spec;
+    expect(volumes[0]!.ephemeral!.volumeClaimTemplate.spec.resources.requests.storage).toBe('10Gi');
+    expect(initContainers![0]!.image).toMatch(/^ollama\/ollama:/);
+  });
+
+  test('refuses the values when a key that is needed is null', async () => {
+    for (const [key, place] of [
+      ['gateway', ''],
+      ['models', ''],
+      ['commonLabels', ''],
+    ] as const) {
+      const { status, stderr } = await template({ [key]: null });
+      expect(status).not.toBe(0);
+      expect(stderr).toContain(`at '${place}': missing property '${key}'`);
+    }
+  });
+});
