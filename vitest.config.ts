@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
 /**
@@ -20,7 +18,6 @@ const ofOthers = (...names: (keyof typeof files)[]) => [
 
 const second = 1000;
 const minute = 60 * second;
-const clusterSetup = path.join(import.meta.dirname, 'ci', 'cluster', 'global-setup.ts');
 
 const projects: TestProjectInlineConfiguration[] = [
   {
@@ -55,7 +52,7 @@ const projects: TestProjectInlineConfiguration[] = [
     test: {
       name: 'cluster',
       include: files.cluster,
-      ...(existsSync(clusterSetup) && { globalSetup: [clusterSetup] }),
+      globalSetup: ['ci/cluster/global-setup.ts'],
       testTimeout: 5 * minute,
       hookTimeout: 10 * minute,
       fileParallelism: false,
@@ -66,6 +63,8 @@ const projects: TestProjectInlineConfiguration[] = [
 export default defineConfig({
   test: {
     projects,
+    // Tests wait for what they start more than they compute: all cores, not all but one.
+    maxWorkers: '100%',
     // Taking down a cluster takes longer than the 10 s that vitest gives.
     teardownTimeout: 3 * minute,
   },

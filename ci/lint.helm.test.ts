@@ -1,0 +1,10 @@
+import { expect, it } from 'vitest';
+import { checks } from './lint/checks.ts';
+
+// One of them renders the chart some two hundred times.
+const timeout = 5 * 60_000;
+
+it.each(checks)('$name', { timeout }, async ({ run }) => {
+  const { status, text } = await run();
+  expect(status, text).toBe(0);
+});

@@ -1,0 +1,90 @@
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { mergeValues } from '../../generator/environment.ts';
+import { chartFolder, chartSchema, chartValues } from '../testing/chart.ts';
+import { fewAtATime, helm } from '../testing/helm.ts';
+import { type Case, rightCases, valuesWith } from '../testing/schema-cases.ts';
+import { placesOf } from '../testing/schema-places.ts';
+
+const nothing = (map: object) => Object.fromEntries(Object.keys(map).map((key) => [key, null]));
+
+/** Values of a fleet of one server, which says nothing itself but what makes a situation. */
+const fleet = (server: object, rest: object = {}) => ({
+  models: { ...nothing(chartValues.models), one: { pull: 'one', system: 'Be brief.' }, two: { pull: 'two' } },
+  servers: { ...nothing(chartValues.servers), only: server },
+  ingress: { enabled: true },
+  ...rest,
+});
+
+const models = ['one'];
+
+/** Deployments in one of which each value makes a difference. */
+const situations: object[] = [
+  fleet({ models }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
+  fleet({ models, resources: { gpu: 1 } }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
+  fleet({ models }, { serverDefaults: { cache: { mode: 'shared' } } }),
+  fleet(
+    {},
+    { serverDefaults: { models, cache: { mode: 'image', image: { reference: 'registry.example.com/models:1' } } } },
+  ),
+  fleet(
+    { models, autoscaling: { enabled: false } },
+    { gateway: { autoscaling: { enabled: false } }, modelRegistry: { host: 'registry.example.com' } },
+  ),
+];
+
+/**
+ * The values that no template reads, a line each: those that may be changed to whatever the schema allows, in every
+ * situation, and nothing that is rendered changes. A mention in a comment, or in a checksum alone, is no reading.
+ */
+export async function unreadValues(
+  options: { chart?: string; only?: (path: string) => boolean } = {},
+): Promise<string[]> {
+  const { chart = chartFolder, only = () => true } = options;
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-values-'));
+  let files = 0;
+  const render = async (values: unknown) => {
+    const file = path.join(folder.path, `${files++}.json`);
+    await writeFile(file, JSON.stringify(values));
+    const { status, stdout } = await helm('template', 'release', chart, '--kube-version', '1.37.2', '--values', file);
+    return status === 0 ? whatCounts(stdout) : undefined;
+  };
+  const rendered = await fewAtATime(situations, render);
+  const broken = rendered.indexOf(undefined);
+  if (broken !== -1) return [`situation ${broken} of ci/lint/values-read.ts does not render: mend it`];
+
+  const isRead = async (changes: Case[]) => {
+    for (const [index, situation] of situations.entries()) {
+      for (const change of changes) {
+        const changed = await render(mergeValues(situation, valuesWith([change])));
+        if (changed !== undefined && changed !== rendered[index]) return true;
+      }
+    }
+    return false;
+  };
+  const places = [...changesByPlace()].filter(([place]) => only(place));
+  const read = await fewAtATime(places, ([, changes]) => isRead(changes));
+  return places
+    .filter((_, index) => !read[index])
+    .map(([place]) => `${place}: no template reads it: read it, or remove it from schema/values.ts`);
+}
+
+/** For each leaf of the schema a few values to change it to; `global` is open, and `enabled` is for parent charts. */
+function changesByPlace(): Map<string, Case[]> {
+  const places = placesOf(chartSchema, { models: { one: {} }, servers: { only: {} } });
+  const changes = new Map<string, Case[]>();
+  for (const change of rightCases(places)) {
+    const name = change.path.join('.');
+    // Keys of models are right when there is such a model.
+    const known = change.path.at(-1) === 'models' ? { ...change, value: ['two'] } : change;
+    if (name !== 'enabled' && !name.endsWith('models.0')) changes.set(name, [...(changes.get(name) ?? []), known]);
+  }
+  // What comes first fits the rest of the values best: later on there are the longest texts and the largest numbers.
+  for (const [name, all] of changes) changes.set(name, all.slice(0, 8));
+  return changes;
+}
+
+function whatCounts(manifest: string): string {
+  return manifest.replaceAll(/^\s*(#|checksum\/).*\n/gm, '');
+}
