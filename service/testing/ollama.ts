@@ -68,7 +68,12 @@ export class RealOllama implements AsyncDisposable {
   async #create(model: string, file: Buffer<ArrayBuffer>): Promise<void> {
     const digest = `sha256:${createHash('sha256').update(file).digest('hex')}`;
     await this.#post(`/api/blobs/${digest}`, file);
-    await this.#post('/api/create', JSON.stringify({ model, files: { 'tiny.gguf': digest }, stream: false }));
+    // Two threads that wait for each other by spinning are slow where other tests have the second core.
+    const parameters = { num_thread: 1 };
+    await this.#post(
+      '/api/create',
+      JSON.stringify({ model, files: { 'tiny.gguf': digest }, parameters, stream: false }),
+    );
   }
 
   async #post(route: string, body: Buffer<ArrayBuffer> | string): Promise<void> {
