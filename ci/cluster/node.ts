@@ -118,11 +118,15 @@ export async function startNode(layout: Layout): Promise<StartedNode> {
   };
 }
 
+/** What the link of a cluster is recognized by, on a host that may have those of others. */
+export const linkAlias = (name: string): string => `model-management cluster ${name}`;
+
 /** Joins the node's network with the host's: what is inside can be reached from here, and nothing else from there. */
 async function connect(node: Node): Promise<void> {
   const { layout, pid } = node;
   await run('ip', ['link', 'add', layout.interface, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(pid)]);
   const host = (...args: string[]) => run('ip', args);
+  await host('link', 'set', layout.interface, 'alias', linkAlias(layout.name));
   await host('address', 'add', `${layout.hostAddress}/24`, 'dev', layout.interface);
   await host('link', 'set', layout.interface, 'up');
   const script = `set -e

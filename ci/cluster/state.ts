@@ -7,7 +7,7 @@ import { say } from '../tools/progress.ts';
 import { run } from '../tools/run.ts';
 import { removeCgroups } from './cgroups.ts';
 import { folderOf, type Layout, layout, maxClusters } from './layout.ts';
-import { endNode, nodePid } from './node.ts';
+import { endNode, linkAlias, nodePid } from './node.ts';
 
 /** What a cluster's folder says of it. */
 interface Record {
@@ -98,14 +98,24 @@ export function overlap(one: string, other: string): boolean {
   return Math.floor(a[0] / size) === Math.floor(b[0] / size);
 }
 
+/** The network interfaces of a cluster that are on the host. */
+export function linksOf(name: string): string[] {
+  return readdirSync('/sys/class/net').filter((link) => {
+    try {
+      return readFileSync(`/sys/class/net/${link}/ifalias`, 'utf8').trim() === linkAlias(name);
+    } catch {
+      // It went in this moment.
+      return false;
+    }
+  });
+}
+
 /** Ends and removes everything of a cluster. Does nothing where there is nothing. */
 export async function remove(name: string): Promise<void> {
-  const record = readRecord(name);
   await endNode(name);
   await removeCgroups(name);
-  // The kernel removes the link with its other end, but takes its time.
-  const link = record && layout(name, record.number).interface;
-  if (link && existsSync(`/sys/class/net/${link}`)) await run('ip', ['link', 'delete', link]).catch(() => {});
+  // The kernel removes a link with its other end, but takes its time.
+  for (const link of linksOf(name)) await run('ip', ['link', 'delete', link]).catch(() => {});
   await rm(folderOf(name), { recursive: true, force: true });
 }
 

@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { root } from '../tools/paths.ts';
+import { output } from '../tools/run.ts';
+import { openCluster, startCluster, stopCluster } from './cluster.ts';
+import { folderOf } from './layout.ts';
+import { linksOf, overlap } from './state.ts';
+import { until } from './wait.ts';
+
+const name = `life-${process.pid}`;
+afterEach(async () => {
+  await stopCluster(name);
+});
+
+/** `npm run COMMAND`, until it says something that matches `stop` or for so many milliseconds; without that to its end. */
+async function command(args: string[], stop?: RegExp | number): Promise<{ child: ChildProcess; said: () => string }> {
+  const main = path.join(root, 'ci/cluster/main.ts');
+  const child = spawn(process.execPath, [main, ...args, '--name', name], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  let said = '';
+  const ended = once(child, 'close');
+  const reached = new Promise<void>((resolve) => {
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.on('data', (data) => {
+        said += data;
+        if (stop instanceof RegExp && stop.test(said)) resolve();
+      });
+    }
+    if (typeof stop === 'number') setTimeout(resolve, stop);
+  });
+  await Promise.race([ended, reached]);
+  return { child, said: () => said };
+}
+
+const exitOf = async (child: ChildProcess): Promise<number | NodeJS.Signals> => {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
+  return child.exitCode ?? child.signalCode!;
+};
+
+/** Processes of the cluster that run: all of them, pods included, are in its control groups. */
+function processes(): string[] {
+  return readdirSync('/proc').filter((entry) => {
+    if (!/^\d+$/.test(entry)) return false;
+    try {
+      const dead = / Z /.test(readFileSync(`/proc/${entry}/stat`, 'utf8').replace(/\(.*\)/s, ''));
+      return !dead && readFileSync(`/proc/${entry}/cgroup`, 'utf8').includes(`/model-management/${name}`);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Whatever of the cluster is on this machine, and what of any cluster is where only the host writes. */
+function remains(): Record<string, unknown> {
+  return {
+    processes: processes(),
+    folder: existsSync(folderOf(name)),
+    mounts: readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(`/${name}/`)),
+    groups: globSync(`/sys/fs/cgroup/{,*/}model-management/${name}`),
+    interfaces: linksOf(name),
+    host: [
+      '/var/log/containers',
+      '/var/log/pods',
+      '/var/lib/cni',
+      '/var/lib/kubelet',
+      '/run/containerd',
+      '/run/netns',
+    ].filter((folder) => !hostHad.includes(folder) && existsSync(folder)),
+  };
+}
+const hostHad = [
+  '/run/netns',
+  '/run/containerd',
+  '/var/lib/kubelet',
+  '/var/lib/cni',
+  '/var/log/pods',
+  '/var/log/containers',
+].filter((folder) => existsSync(folder));
+const nothing = { processes: [], folder: false, mounts: [], groups: [], interfaces: [], host: [] };
+
+it('brings the release up beside another cluster, again without harm, and takes down all of it', async () => {
+  const first = await command(['up']);
+  expect(await exitOf(first.child), first.said()).toBe(0);
+  expect(first.said()).toMatch(/^> .*\n\S+: .*\n\(\d+ s in all\)$/m);
+  expect(first.said()).toContain(`export KUBECONFIG=${folderOf(name)}/kubeconfig`);
+  const again = await command(['up']);
+  expect(await exitOf(again.child), again.said()).toBe(0);
+  expect(again.said()).toContain('is up already');
+  const status = await command(['status']);
+  expect(await exitOf(status.child)).toBe(0);
+  expect(status.said()).toMatch(/node-1 +Ready/);
+  expect(status.said()).toMatch(/ollama-business\S* +2\/2 +Running/);
+  expect(processes().length).toBeGreaterThan(10);
+  const down = await command(['down']);
+  expect(await exitOf(down.child)).toBe(0);
+  expect(remains()).toEqual(nothing);
+  const gone = await command(['status']);
+  expect(await exitOf(gone.child)).toBe(1);
+  expect(gone.said()).toContain('is not up: npm run up');
+});
+
+it('leaves nothing behind when the release is refused, and says why', async () => {
+  const { child, said } = await command(['up', '--set', 'gatewey.replicas.min=1']);
+  expect(await exitOf(child)).toBe(1);
+  expect(said()).toMatch(/gatewey/);
+  expect(remains()).toEqual(nothing);
+});
+
+it('keeps a cluster that was up when an upgrade of its release is refused', async () => {
+  const cluster = await startCluster(name);
+  await cluster.keep();
+  const { child } = await command(['up', '--set', 'gatewey.replicas.min=1']);
+  expect(await exitOf(child)).toBe(1);
+  expect(await openCluster(name)).toBeDefined();
+});
+
+it.each([
+  ['at once', 300],
+  ['while the node starts', 1500],
+  ['while the API server starts', 3500],
+  ['while the release starts', /release: installed/],
+] as [string, RegExp | number][])('leaves nothing behind when it is interrupted %s', async (_, stop) => {
+  const { child, said } = await command(['up'], stop);
+  child.kill('SIGINT');
+  // In its first moments there is nothing to take down, and it ends as any process does.
+  expect([130, 'SIGINT'], said()).toContain(await exitOf(child));
+  expect(remains()).toEqual(nothing);
+});
+
+it('runs nothing any more when it is killed, and the next start takes away its folder', async () => {
+  const { child } = await command(['up'], /node is ready/);
+  child.kill('SIGKILL');
+  await exitOf(child);
+  expect(await until(20_000, 100, () => processes().length === 0)).toBe(true);
+  const down = await command(['down']);
+  expect(await exitOf(down.child)).toBe(0);
+  expect(remains()).toEqual(nothing);
+});
+
+it('says in one line what it does not understand', async () => {
+  const wrong = await command(['down', '--everything']);
+  expect(await exitOf(wrong.child)).toBe(1);
+  expect(wrong.said()).toMatch(/^--everything: not understood: .*\n$/);
+  const user = await output('setpriv', [
+    ...['--reuid', '65534', '--clear-groups', process.execPath, path.join(root, 'ci/cluster/main.ts'), 'up'],
+  ]);
+  expect(user.status).toBe(1);
+});
+
+it('knows ranges of addresses that overlap', () => {
+  expect(overlap('10.246.0.0/22', '10.246.3.255')).toBe(true);
+  expect(overlap('10.246.0.0/22', '10.246.4.0/24')).toBe(false);
+  expect(overlap('10.0.0.0/8', '10.246.4.0/22')).toBe(true);
+});
