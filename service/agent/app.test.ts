@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AgentConfig } from '../../schema/config.ts';
@@ -246,6 +248,17 @@ describe('drain', () => {
     const running = await open(`${agent.url}/api/chat`, { model: 'small' });
     running.on('error', () => {});
     expect((await get(`${agent.url}/drain`)).status).toBe(200);
+  });
+
+  it('closes idle connections when it begins to refuse, so that their clients go elsewhere', async () => {
+    const { agent } = await start();
+    const keeping = new Agent({ keepAlive: true, maxSockets: 1 });
+    const asked = request(`${agent.url}/health`, { agent: keeping }).end();
+    const [answer] = await once(asked, 'response');
+    await once(answer.resume(), 'end');
+    const closed = once(asked.socket!, 'close').then(() => agent.drain.refusing);
+    await get(`${agent.url}/drain`);
+    expect(await closed).toBe(true);
   });
 
   it('is not begun by HEAD', async () => {

@@ -9,6 +9,7 @@ export class Drain {
   #inFlight = 0;
   #begun: Promise<void> | undefined;
   #refusing = false;
+  readonly #refused = Promise.withResolvers<void>();
   #empty: (() => void) | undefined;
 
   constructor(delayMs: number, longestMs: () => number) {
@@ -28,6 +29,11 @@ export class Drain {
   /** Whether new requests are refused. */
   get refusing(): boolean {
     return this.#refusing;
+  }
+
+  /** Resolves when new requests begin to be refused. */
+  get refused(): Promise<void> {
+    return this.#refused.promise;
   }
 
   /** Counts a request in; the function returned counts it out. */
@@ -51,6 +57,7 @@ export class Drain {
   async #run(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, this.#delayMs));
     this.#refusing = true;
+    this.#refused.resolve();
     if (this.#inFlight === 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, this.#longestMs());

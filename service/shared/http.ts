@@ -29,6 +29,9 @@ export function createApp(log: Logger, drain: Drain): FastifyInstance {
     done();
   });
 
+  // A client that finds its idle connection closed opens another, to a process that stays.
+  void drain.refused.then(() => app.server.closeIdleConnections());
+
   app.setNotFoundHandler((request, reply) => {
     const path = pathOf(request);
     const allowed = ['GET', 'POST'].filter((method) => app.hasRoute({ method, url: path }));
