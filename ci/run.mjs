@@ -93,6 +93,15 @@ const child = spawn(node, ['--disable-warning=ExperimentalWarning', path.resolve
 // A terminal sends Ctrl-C to the whole group: the child cleans up and decides the exit status; others are passed on.
 process.on('SIGINT', () => {});
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+// npm that is told to end tells its shell alone, and a shell that ends leaves what it runs to itself.
+if (process.env.npm_lifecycle_event) {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill('SIGTERM');
+  }, 500);
+}
 child.on('exit', (code, signal) => {
   if (signal) {
     process.removeAllListeners(signal);
