@@ -23,20 +23,20 @@ export class FakeOllama implements AsyncDisposable {
   readonly answers: Record<string, Answer> = {};
   readonly #server: Server;
 
-  private constructor(server: Server) {
+  readonly #models: string[];
+
+  private constructor(server: Server, models: string[]) {
     this.#server = server;
+    this.#models = models;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.reset();
   }
 
   static async start(models: string[] = [], port = 0): Promise<FakeOllama> {
     const server = createServer();
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
-    const fake = new FakeOllama(server);
-    fake.answers['/api/version'] = json({ version: '0.11.4' });
-    fake.answers['/api/tags'] = json({
-      models: models.map((name) => ({ name, model: name, size: 1, modified_at: '2026-01-01T00:00:00Z' })),
-    });
+    const fake = new FakeOllama(server, models);
     server.on('request', async (request, response) => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk);
@@ -46,6 +46,17 @@ export class FakeOllama implements AsyncDisposable {
       await (fake.answers[path] ?? json({}))(response, received);
     });
     return fake;
+  }
+
+  /** As at the start: no special answer, and no request seen. */
+  reset(): void {
+    this.received.length = 0;
+    for (const path of Object.keys(this.answers)) delete this.answers[path];
+    const modified_at = '2026-01-01T00:00:00Z';
+    this.answers['/api/version'] = json({ version: '0.11.4' });
+    this.answers['/api/tags'] = json({
+      models: this.#models.map((name) => ({ name, model: name, size: 1, modified_at })),
+    });
   }
 
   /** The requests that came on a path. */
