@@ -122,9 +122,10 @@ volumes:
 {{- define "model-management.modelsVolume" -}}
 {{- $cache := .it.server.cache -}}
 {{- if eq $cache.mode "shared" -}}
+{{- /* The containers mount it read-only; were the claim read-only too, whichever pod comes first on a node would keep the
+kubelet from giving the volume to the group of the puller. */ -}}
 persistentVolumeClaim:
   claimName: {{ include "model-management.sharedClaimName" .root | quote }}
-  readOnly: true
 {{- else if eq $cache.mode "image" -}}
 image:
   reference: {{ $cache.image.reference | quote }}

@@ -196,7 +196,7 @@ describe('the cache of a server', () => {
 
   test('renders the shared claim read-only, and pods that wait for it, when the mode is shared', async () => {
     const { volumes, downloader, ollama } = await server({ cache: { mode: 'shared' } });
-    expect(volumes[0]!.persistentVolumeClaim).toEqual({ claimName: 'model-management-models', readOnly: true });
+    expect(volumes[0]!.persistentVolumeClaim).toEqual({ claimName: 'model-management-models' });
     expect(downloader.command!.at(-1)).toBe('wait');
     for (const container of [downloader, ollama]) expect(models(container).readOnly).toBe(true);
   });
