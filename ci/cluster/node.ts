@@ -190,13 +190,14 @@ export function startInNode(
   closeSync(log);
   let failure: string | undefined;
   child.once('exit', (code, signal) => {
-    failure = `${name}: ended with ${signal ?? `exit status ${code}`}: ${logOf(node.layout, name)}`;
+    failure = `${name}: ended with ${signal ?? `exit status ${code}`}`;
   });
   child.once('error', (error) => {
     failure = `${name}: cannot be started: ${error.message}`;
   });
   child.unref();
-  return { name, failure: () => failure };
+  // The log is read when someone asks: a component that ends because the cluster does has none any more.
+  return { name, failure: () => failure && `${failure}: ${logOf(node.layout, name)}` };
 }
 
 /** The path of a file in the cluster's folder, as processes of the node see it. */
