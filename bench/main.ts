@@ -1,0 +1,31 @@
+// npm run bench              names the benchmarks
+// npm run bench -- NAME      runs one: prints a table, and writes bench/results/NAME.json
+import { mkdir, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Benchmark } from './measure.ts';
+import { render } from './render.ts';
+import { table } from './table.ts';
+
+const benchmarks: Record<string, Benchmark> = { render };
+
+async function main([name]: string[]): Promise<number> {
+  const benchmark = name === undefined ? undefined : benchmarks[name];
+  if (!benchmark) {
+    const known = Object.entries(benchmarks).map(([known, { purpose }]) => `  npm run bench -- ${known}    ${purpose}`);
+    console.error(
+      `${name === undefined ? 'no benchmark named' : `${name}: no such benchmark`}: there is\n${known.join('\n')}`,
+    );
+    return 1;
+  }
+  const figures = await benchmark.run();
+  console.log(table(figures));
+  const machine = { cores: os.availableParallelism(), cpu: os.cpus()[0]?.model, load: os.loadavg()[0] };
+  const file = path.join(import.meta.dirname, 'results', `${name}.json`);
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, `${JSON.stringify({ benchmark: name, machine, figures }, null, 2)}\n`);
+  console.log(`\n${path.relative(process.cwd(), file)}`);
+  return figures.some(({ aim, met }) => aim !== undefined && !met) ? 1 : 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,102 @@
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { copyProject, type ProjectCopy } from '../ci/testing/project.ts';
+import { root } from '../ci/tools/paths.ts';
+import { say } from '../ci/tools/progress.ts';
+import { run } from '../ci/tools/run.ts';
+import { tool } from '../ci/tools/tools.ts';
+import { fillRegistry } from './large-registry.ts';
+import { atMost, type Benchmark, type Figure, growthExponent, medianFigure, seconds } from './measure.ts';
+
+/** A Secret holds at most 1 MiB, and Helm keeps a release in one. */
+const secretBytes = 2 ** 20;
+
+export const render: Benchmark = {
+  purpose: 'the generator and the chart from 7 models to 1,000, and how many fit into a release',
+  run: measure,
+};
+
+async function measure(): Promise<Figure[]> {
+  const figures: Figure[] = [await coldGeneration()];
+  const templates: { count: number; cost: number }[] = [];
+  for (const count of [7, 100, 1000]) {
+    say(`bench: ${count} models`);
+    await using project = await projectOf(count);
+    const generated = medianFigure(`gen-values, ${count} models`, await seconds(() => generate(project)));
+    figures.push(count === 100 ? generated : atMost(count === 7 ? 1 : 5, generated));
+    const helm = await tool('helm');
+    const templated = medianFigure(
+      `helm template, ${count} models`,
+      await seconds(() => run(helm, ['template', 'release', path.join(project.root, 'charts')])),
+    );
+    figures.push(count === 7 ? atMost(0.2, templated) : templated);
+    templates.push({ count, cost: templated.value });
+    figures.push({ what: `release, ${count} models`, value: kib(await releaseBytes(project)), unit: 'KiB' });
+  }
+  const [, some, many] = templates;
+  // Between two counts that start-up does not decide on.
+  const exponent = growthExponent(some!, many!);
+  figures.push(
+    atMost(1, { what: 'helm template, growth exponent from 100 models to 1,000', value: exponent, unit: '' }),
+  );
+  figures.push({ what: 'models at which the release passes 1 MiB', value: await modelsInRelease(), unit: '' });
+  return figures;
+}
+
+const kib = (bytes: number) => Math.round(bytes / 1024);
+
+/** A copy of the project with so many models, generated. */
+async function projectOf(count: number): Promise<ProjectCopy> {
+  const project = await copyProject('schema', 'generator', 'environments', 'charts', 'service/config.schema.json');
+  await fillRegistry(path.join(project.root, 'generator/registry'), count);
+  await generate(project);
+  return project;
+}
+
+/** The generator as `npm run gen-values` starts it, each time a new process, with every file to be written. */
+async function generate(project: ProjectCopy): Promise<void> {
+  await rm(path.join(project.root, 'charts/values.yaml'));
+  await run(process.execPath, ['generator/main.ts'], { cwd: project.root });
+}
+
+/** The first run after a change of the types, when their schema has to be made: a compiler starts for it. */
+async function coldGeneration(): Promise<Figure> {
+  say('bench: changed types');
+  await using project = await projectOf(7);
+  const cache = path.join(root, 'node_modules/.cache/model-management');
+  const before = new Set(await readdir(cache));
+  const types = await project.read('schema/types.ts');
+  let change = 0;
+  const runs = await seconds(async () => {
+    await project.write('schema/types.ts', `${types}\n// ${process.pid} ${change++}\n`);
+    await generate(project);
+  });
+  for (const file of await readdir(cache)) if (!before.has(file)) await rm(path.join(cache, file), { force: true });
+  return medianFigure('gen-values, 7 models, after a change of the types', runs);
+}
+
+/**
+ * Bytes of the Secret that Helm would keep the release in: the release's JSON, which a dry run prints, compressed as much
+ * as gzip can, in base64.
+ */
+async function releaseBytes(project: ProjectCopy): Promise<number> {
+  const charts = path.join(project.root, 'charts');
+  const json = await run(await tool('helm'), ['install', 'release', charts, '--dry-run=client', '--output', 'json']);
+  return Math.ceil(gzipSync(json, { level: 9 }).length / 3) * 4;
+}
+
+/** The fewest models whose release is over 1 MiB, by halving. */
+async function modelsInRelease(): Promise<number> {
+  let fits = 7;
+  let over = 4000;
+  while (over - fits > 10) {
+    const count = (fits + over) >> 1;
+    await using project = await projectOf(count);
+    const bytes = await releaseBytes(project);
+    say(`bench: ${count} models make a release of ${kib(bytes)} KiB`);
+    if (bytes > secretBytes) over = count;
+    else fits = count;
+  }
+  return over;
+}
