@@ -14,12 +14,29 @@ attempts=5
 
 # The shell is the container's first process: without a trap it would not hear SIGTERM, and with one it hears it only
 # between commands, so that whatever takes long runs in the background and is waited for.
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; exit 143' TERM INT
-in_background() { "$@" & wait $!; }
+server= watcher= job=
+trap 'end; exit 143' TERM INT
+in_background() {
+  "$@" &
+  job=$!
+  wait $job
+  set -- $?
+  job=
+  return "$1"
+}
+
+# Ends what runs. A pull that is cancelled has a moment to write down how far it came: one that is killed begins its parts anew.
+end() {
+  trap '' TERM INT
+  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+  [ -z "$job" ] || { kill "$job" 2>/dev/null && wait "$job"; }
+  [ -n "$server" ] || return
+  [ -z "$job" ] || sleep 1
+  kill "$server" 2>/dev/null && wait "$server"
+}
 
 say() { echo "$(date -u +%FT%TZ) model-downloader: $*"; }
-die() { say "$*"; [ -z "$server" ] || kill "$server" 2>/dev/null; exit 1; }
+die() { say "$*"; end; exit 1; }
 
 # The file of a model's manifest: host, namespace and tag default as Ollama's do.
 manifest() {
@@ -51,6 +68,10 @@ explain() {
       reason='wrong digest: what arrived is not what the manifest names; it was thrown away' again=yes ;;
     *'file does not exist'* | *'manifest unknown'* | *'not found'*)
       reason='no such model: the registry has none of this name and tag: check models.*.pull and modelRegistry.host' ;;
+    *'invalid model name'*)
+      reason='no name of a model: write model:tag, namespace/model:tag or host/namespace/model:tag in models.*.pull' ;;
+    *'unknown parameter'* | *'invalid '*' value'*)
+      reason='Ollama does not take a parameter of it: check models.*.parameters' ;;
     *'HTTP response to HTTPS client'*)
       reason='the registry speaks plain HTTP: set modelRegistry.insecure, or give it a certificate' ;;
     *x509* | *certificate*)
@@ -78,13 +99,15 @@ pull() {
   while :; do
     say "$key: pulling $from (attempt $attempt of $attempts)"
     started=$(date +%s)
-    watch "$HOME/pull.log" "$key: pulling $from" &
+    # Without the lock, which it would keep for as long as its sleep lasts.
+    watch "$HOME/pull.log" "$key: pulling $from" 9>&- &
     watcher=$!
     # shellcheck disable=SC2086 # the option is one word or none
     in_background ollama pull ${MODEL_REGISTRY_INSECURE:+--insecure} "$from" >"$HOME/pull.log" 2>&1
     status=$?
     kill $watcher 2>/dev/null
     wait $watcher 2>/dev/null
+    watcher=
     [ $status -eq 0 ] && break
     error=$(tr '\r' '\n' <"$HOME/pull.log" | grep -i 'error' | tail -n 1)
     # Ollama says in its own log why a download stalls, and on the terminal only that it did.
