@@ -1,6 +1,5 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { copyProject, type ProjectCopy } from '../ci/testing/project.ts';
 import { root } from '../ci/tools/paths.ts';
 import { say } from '../ci/tools/progress.ts';
@@ -8,9 +7,7 @@ import { run } from '../ci/tools/run.ts';
 import { tool } from '../ci/tools/tools.ts';
 import { fillRegistry } from './large-registry.ts';
 import { atMost, type Benchmark, type Figure, growthExponent, medianFigure, seconds } from './measure.ts';
-
-/** A Secret holds at most 1 MiB, and Helm keeps a release in one. */
-const secretBytes = 2 ** 20;
+import { secretBytes, sizeOfRelease } from './release.ts';
 
 export const render: Benchmark = {
   purpose: 'the generator and the chart from 7 models to 1,000, and how many fit into a release',
@@ -76,15 +73,7 @@ async function coldGeneration(): Promise<Figure> {
   return medianFigure('gen-values, 7 models, after a change of the types', runs);
 }
 
-/**
- * Bytes of the Secret that Helm would keep the release in: the release's JSON, which a dry run prints, compressed as much
- * as gzip can, in base64.
- */
-async function releaseBytes(project: ProjectCopy): Promise<number> {
-  const charts = path.join(project.root, 'charts');
-  const json = await run(await tool('helm'), ['install', 'release', charts, '--dry-run=client', '--output', 'json']);
-  return Math.ceil(gzipSync(json, { level: 9 }).length / 3) * 4;
-}
+const releaseBytes = (project: ProjectCopy) => sizeOfRelease([path.join(project.root, 'charts')]);
 
 /** The fewest models whose release is over 1 MiB, by halving. */
 async function modelsInRelease(): Promise<number> {
