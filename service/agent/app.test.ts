@@ -191,6 +191,26 @@ describe('requests', () => {
     expect(ollama.received.filter(({ path }) => /pull|push|create|copy|delete/.test(path))).toEqual([]);
   });
 
+  it('passes on an answer that comes before the body was read, and keeps the connection fit for the next request', async () => {
+    const { ollama, agent } = await start();
+    await ready(agent);
+    ollama.early['/api/chat'] = json({ error: 'no' }, 400);
+    const keeping = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (const [path, expected] of [
+      ['/api/chat', 400],
+      ['/api/embed', 200],
+      ['/api/chat', 400],
+      ['/api/embed', 200],
+    ] as const) {
+      const asked = request(agent.url + path, { method: 'POST', agent: keeping });
+      asked.end(Buffer.alloc(8 * 1024 ** 2, ' '));
+      const [answer] = await once(asked, 'response');
+      expect(answer.statusCode).toBe(expected);
+      await once(answer.resume(), 'end');
+    }
+    keeping.destroy();
+  });
+
   it('counts by the key that the gateway sends, and as unknown without or with another', async () => {
     const { agent } = await start();
     await ready(agent);

@@ -1,4 +1,5 @@
-import { PassThrough } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
+import { PassThrough, type Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { AgentConfig } from '../../schema/config.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -98,9 +99,7 @@ export class Agent {
     return {
       who: 'Ollama',
       dispatcher: this.#upstreams.pool(this.#config.ollamaUrl),
-      // The pipe is there to be broken: when Ollama answers before it has read everything, undici destroys what it reads
-      // from, and the client's connection must survive that to carry the answer.
-      body: raw.pipe(new PassThrough()),
+      body: breakable(raw),
       headers: length === undefined ? {} : { 'content-length': length },
       timeoutSeconds: this.#config.generationTimeoutSeconds,
     };
@@ -136,4 +135,15 @@ export class Agent {
     const say = rest.map(([key, { state, problem }]) => `${key} is ${state}${problem ? ` (${problem})` : ''}`);
     return rest.length === 0 ? well : ill(say.join('; '));
   }
+}
+
+/**
+ * The body of a request behind a pipe that may be broken: when Ollama answers before it has read everything, undici
+ * destroys what it reads from. The client's connection must survive that to carry the answer, and what is left of the body
+ * has to be read from it, or it would block the request after this one.
+ */
+function breakable(request: IncomingMessage): Readable {
+  const pipe = request.pipe(new PassThrough());
+  pipe.once('close', () => request.unpipe(pipe).resume());
+  return pipe;
 }

@@ -21,6 +21,8 @@ export class FakeOllama implements AsyncDisposable {
   readonly received: Received[] = [];
   /** What it answers on a path, instead of what it does by itself. */
   readonly answers: Record<string, Answer> = {};
+  /** What it answers on a path before it has read anything of the body, and then closes the connection. */
+  readonly early: Record<string, Answer> = {};
   readonly #server: Server;
 
   readonly #models: string[];
@@ -39,11 +41,11 @@ export class FakeOllama implements AsyncDisposable {
     const fake = new FakeOllama(server, models);
     server.on('request', async (request, response) => {
       const chunks: Buffer[] = [];
-      for await (const chunk of request) chunks.push(chunk);
       const path = request.url!;
+      if (!fake.early[path]) for await (const chunk of request) chunks.push(chunk);
       const received = { method: request.method!, path, headers: request.headers, body: Buffer.concat(chunks) };
       fake.received.push(received);
-      await (fake.answers[path] ?? json({}))(response, received);
+      await (fake.early[path] ?? fake.answers[path] ?? json({}))(response, received);
     });
     return fake;
   }
