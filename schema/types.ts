@@ -78,7 +78,7 @@ export type LabelValue = string;
 export type ImageRepository = string;
 
 /**
- * An image's tag, or empty for the chart's appVersion.
+ * An image's tag.
  * @pattern ^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$
  */
 export type ImageTag = string;

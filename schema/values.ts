@@ -76,7 +76,10 @@ export interface Values {
   /** How the gateway is reached from outside the cluster. */
   ingress: Ingress;
 
-  /** Upper bound of what the namespace may ask for, computed from the maximum of every server and the gateway. */
+  /**
+   * Upper bound of what the namespace may ask for, computed from the maximum of every server and the gateway; off where
+   * the namespace holds anything else.
+   */
   resourceQuota: Toggle;
 
   /** Bounds and defaults for each container and claim, computed from the largest of them. */
@@ -209,7 +212,8 @@ export type DeepPartial<T> = T extends (infer _Item)[]
 /** A range of replicas. */
 export interface Replicas {
   /**
-   * Fewest pods; 0 leaves the server without any until something scales it (Kubernetes 1.37 or later, or KEDA).
+   * Fewest pods; with 0 their number is left to a scaler of your own, which may take it to none (Kubernetes 1.37 or later, or
+   * KEDA).
    * @asType integer
    * @minimum 0
    * @maximum 1000
@@ -224,10 +228,12 @@ export interface Replicas {
   max: number;
 }
 
-/** Requests and limits alike. */
+/** Requests and limits alike, but where `cpuRequest` says otherwise. */
 export interface ServerResources {
   /** CPU; Ollama runs as many threads as whole cores of it. */
   cpu: CpuQuantity;
+  /** CPU that is set aside for it where that is to be less than it may use, as on a machine shared with other work. */
+  cpuRequest?: CpuQuantity;
   /** Memory, of which loaded models outside a GPU, their context and the page cache are part. */
   memory: ByteQuantity;
   /**
@@ -348,7 +354,7 @@ export interface Startup {
 
 /** A HorizontalPodAutoscaler on CPU. */
 export interface Autoscaling {
-  /** Whether it is rendered; without it, or with a GPU, the server has `replicas.min` pods. */
+  /** Whether it is rendered; without it, and on servers with GPUs, there are `replicas.min` pods. */
   enabled: boolean;
   /**
    * CPU use in percent of the request that the autoscaler aims at.

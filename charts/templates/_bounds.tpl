@@ -23,7 +23,7 @@ resource name). Quota and limit range come from it. Takes the root; gives JSON.
 {{- toJson $containers -}}
 {{- end -}}
 
-{{/* Takes: cpu, memory (quantities); gives JSON with cpu in millicores and memory in bytes. */}}
+{{/* Takes: cpu, cpuRequest (optional), memory (quantities); gives JSON with cpu requested in millicores and memory in bytes. */}}
 {{- define "model-management.size" -}}
-{{- toJson (dict "cpu" (include "model-management.millicores" .cpu | int64) "memory" (include "model-management.bytes" .memory | int64)) -}}
+{{- toJson (dict "cpu" (include "model-management.millicores" (.cpuRequest | default .cpu) | int64) "memory" (include "model-management.bytes" .memory | int64)) -}}
 {{- end -}}

@@ -75,9 +75,9 @@ volumes:
 
 {{/* Requests and limits of Ollama. Takes: resources, gpu (whether GPUs are part of them). */}}
 {{- define "model-management.ollamaResources" -}}
-{{- range list "requests" "limits" }}
-{{ . }}:
-  cpu: {{ $.resources.cpu | quote }}
+{{- range $kind := list "requests" "limits" }}
+{{ $kind }}:
+  cpu: {{ eq $kind "limits" | ternary $.resources.cpu ($.resources.cpuRequest | default $.resources.cpu) | quote }}
   memory: {{ $.resources.memory | quote }}
   {{- if $.gpu }}
   {{ $.resources.gpuResource | quote }}: {{ $.resources.gpu }}

@@ -8,9 +8,11 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.modelMistakes" . | fromJsonArray)
       (include "model-management.serverMistakes" . | fromJsonArray)
       (include "model-management.replicaMistakes" . | fromJsonArray)
+      (include "model-management.resourceMistakes" . | fromJsonArray)
       (include "model-management.cacheMistakes" . | fromJsonArray)
       (include "model-management.environmentMistakes" . | fromJsonArray)
-      (include "model-management.nameMistakes" . | fromJsonArray) -}}
+      (include "model-management.nameMistakes" . | fromJsonArray)
+      (include "model-management.sizeMistakes" . | fromJsonArray) -}}
 {{- if $mistakes -}}
 {{- fail (printf "\n\n%d mistake(s) in the values:\n- %s\n" (len $mistakes) (join "\n- " $mistakes)) -}}
 {{- end -}}
@@ -79,6 +81,20 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- toJson $mistakes -}}
 {{- end -}}
 
+{{/* Requests over their limits. */}}
+{{- define "model-management.resourceMistakes" -}}
+{{- $mistakes := list -}}
+{{- range $it := .Values.resolved -}}
+{{- $resources := .server.resources -}}
+{{- with $resources.cpuRequest -}}
+{{- if gt (include "model-management.millicores" . | int64) (include "model-management.millicores" $resources.cpu | int64) -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.resources: cpuRequest %s is above cpu %s: lower it, or raise cpu" $it.key . $resources.cpu) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
 {{/* Caches that could not be mounted. */}}
 {{- define "model-management.cacheMistakes" -}}
 {{- $mistakes := list -}}
@@ -130,6 +146,21 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- end -}}
 {{- $_ := set $owners $name (printf "servers.%s" $key) -}}
 {{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/*
+More than the Secret holds that Helm keeps a release in: 1 MiB, where it is compressed. Measured (`npm run bench -- render`):
+64 KiB for the chart, 0.43 KiB for each server with its model, and prompts, which are in it twice, with 1.4 of their size.
+*/}}
+{{- define "model-management.sizeMistakes" -}}
+{{- $mistakes := list -}}
+{{- $prompts := 0 -}}
+{{- range .Values.models -}}{{- $prompts = add $prompts (len (.system | default "")) -}}{{- end -}}
+{{- $kib := add 64 (div (mul 44 (len .Values.resolved)) 100) (div (mul 14 $prompts) 10240) -}}
+{{- if gt (int $kib) 1000 -}}
+{{- $mistakes = append $mistakes (printf "servers: %d of them make a release of about %d KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own" (len .Values.resolved) (int $kib)) -}}
 {{- end -}}
 {{- toJson $mistakes -}}
 {{- end -}}

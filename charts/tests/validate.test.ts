@@ -4,6 +4,11 @@ import { fleet, mistakes, model, type RenderOptions, render, template } from './
 const shared = { cache: { mode: 'shared' } };
 const image = { cache: { mode: 'image', image: { reference: 'registry/models:1' } } };
 const old = '1.36.9';
+/** So many models with prompts as long as they may be. */
+const prompts = (count: number) =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, i) => [`m${i}`, model(`m${i}`, { system: 'x'.repeat(16_384) })]),
+  );
 
 /** Each mistake alone, the line that it is refused with, and what is nearly the same and renders. */
 const cases: {
@@ -97,6 +102,18 @@ const cases: {
     values: fleet({ a: { ollama: { extraEnv: { OLLAMA_HOST: '0.0.0.0' } } } }),
     line: 'servers.a.ollama.extraEnv: OLLAMA_HOST is set by the chart: remove it, and use the key of `ollama` or `cache` that stands for it',
     near: fleet({ a: { ollama: { extraEnv: { OLLAMA_ORIGINS: '*' } } } }),
+  },
+  {
+    what: 'a server requests more CPU than it may use',
+    values: fleet({ a: { resources: { cpu: '1', cpuRequest: '1001m' } } }),
+    line: 'servers.a.resources: cpuRequest 1001m is above cpu 1: lower it, or raise cpu',
+    near: fleet({ a: { resources: { cpu: '1', cpuRequest: '1000m' } } }),
+  },
+  {
+    what: 'the release would not fit in its Secret',
+    values: fleet({ a: {} }, prompts(42)),
+    line: 'servers: 1 of them make a release of about 1004 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
+    near: fleet({ a: {} }, prompts(41)),
   },
   {
     what: 'a server would have the name of the gateway',

@@ -33,7 +33,12 @@ export default defineEnvironment({
       'ollama-qwen': { enabled: false },
       'ollama-gpt-oss': { enabled: false },
       // A machine that runs everything has no room for a second pod whenever the first is busy.
-      'ollama-business': { autoscaling: { enabled: false }, podDisruptionBudget: { enabled: false } },
+      'ollama-business': {
+        // A rollout has two pods for a while, which two cores have to hold beside everything else.
+        resources: { cpuRequest: '250m' },
+        autoscaling: { enabled: false },
+        podDisruptionBudget: { enabled: false },
+      },
     },
     gateway: {
       replicas: { min: 1, max: 2 },
