@@ -135,12 +135,13 @@ it('gives a claim of class sized exactly its size, which runs full', async () =>
   expect(log).toMatch(/^fits\n.*No space left on device/s);
 });
 
-it('mounts an image as a volume, and one that it has to pull from the registry first', async () => {
+it.each(['Never', 'Always'])('mounts an image as a volume, with pull policy %s', async (pullPolicy) => {
   await using namespace = await testNamespace();
-  const { ollama } = await testCluster();
+  const { ollama, publishImage } = await testCluster();
+  const reference = pullPolicy === 'Never' ? ollama.reference : await publishImage(ollama);
   const pod = await shell('ls /image/bin/ollama; touch /image/file', {
     container: { volumeMounts: [{ name: 'image', mountPath: '/image' }] },
-    spec: { volumes: [{ name: 'image', image: { reference: ollama.reference, pullPolicy: 'IfNotPresent' } }] },
+    spec: { volumes: [{ name: 'image', image: { reference, pullPolicy } }] },
   });
   await namespace.apply(pod);
   const { log } = await ended(namespace);

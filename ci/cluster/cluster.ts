@@ -16,7 +16,7 @@ import {
   startRuntime,
 } from './components.ts';
 import { writeConfiguration } from './config.ts';
-import { type Image, loadedImages, loadImage, pauseImageArchive } from './images.ts';
+import { type Image, loadedImages, loadImage, pauseImageArchive, publishImage } from './images.ts';
 import { apiPort, folderOf, type Layout, nodeName } from './layout.ts';
 import { seed, seedRegistry } from './models.ts';
 import { type Component, type Node, nodePid, startNode } from './node.ts';
@@ -36,6 +36,8 @@ export interface Cluster {
   kubectl(args: readonly string[], options?: RunOptions): Promise<string>;
   /** Brings images (see images.ts) onto the node, where pods find them by their references; those that are there stay. */
   loadImages(...images: Image[]): Promise<void>;
+  /** Puts an image into the cluster's registry instead, and gives back the reference by which pods pull it from there. */
+  publishImage(image: Image): Promise<string>;
 }
 
 /** A cluster that this process started: it ends with this process, however that ends, unless it is kept. */
@@ -183,6 +185,7 @@ async function handle(node: Node): Promise<Cluster> {
       // One after the other: two at once that share a layer both unpack it.
       for (const image of images) if (!there.has(image.reference)) await loadImage(node, image.archive);
     },
+    publishImage: (image) => publishImage(node, image),
   };
 }
 

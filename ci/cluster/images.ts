@@ -9,7 +9,8 @@ import { requireSystem } from '../tools/packages.ts';
 import { cacheDir, root } from '../tools/paths.ts';
 import { tool } from '../tools/tools.ts';
 import { pauseImage, snapshotter } from './config.ts';
-import { type Node, runInNode } from './node.ts';
+import { registry } from './layout.ts';
+import { inNode, type Node, runInNode } from './node.ts';
 import { debianRoot } from './roots.ts';
 
 /** An image that is built: its archive, and the reference that pods name it by. */
@@ -30,7 +31,9 @@ export interface ImageRecipe {
   sources: readonly string[];
   /** Which files of those folders get into the image; all unless given. */
   counts?(file: string): boolean;
-  /** Fills the build context, the Dockerfile included. */
+  /** The Dockerfile's text; none where `context` brings one. */
+  dockerfile?: string;
+  /** Fills the build context from the sources. */
   context(folder: string): Promise<void> | void;
   /** Build arguments. */
   args?: Record<string, string>;
@@ -42,16 +45,10 @@ export interface ImageRecipe {
 export async function buildImage(recipe: ImageRecipe): Promise<Image> {
   const { repository, sources, args = {} } = recipe;
   // The archive of a root is in a folder that is named by its content.
-  const facts = {
-    repository,
-    tag: recipe.tag,
-    args,
-    root: recipe.root,
-    context: recipe.context.toString(),
-    arch: process.arch,
-  };
+  const { dockerfile, root: base, tag: fixed } = recipe;
+  const facts = { repository, fixed, args, base, dockerfile, arch: process.arch };
   const key = contentKey(sources, facts, recipe.counts);
-  const tag = recipe.tag ?? key;
+  const tag = fixed ?? key;
   const reference = `${repository}:${tag}`;
   const folder = await buildOnce({
     parent: path.join(cacheDir(), 'images'),
@@ -63,12 +60,13 @@ export async function buildImage(recipe: ImageRecipe): Promise<Image> {
       const context = path.join(work, 'context');
       mkdirSync(context, { recursive: true });
       await recipe.context(context);
-      if (recipe.root) {
-        const base = path.join(work, 'base');
-        mkdirSync(base);
-        cpSync(recipe.root, path.join(base, 'root.tar'));
-        writeFileSync(path.join(base, 'Dockerfile'), 'FROM scratch\nADD root.tar /\n');
-        await buildah(work, log, ['bud', '--tag', 'root', base]);
+      if (dockerfile) writeFileSync(path.join(context, 'Dockerfile'), dockerfile);
+      if (base) {
+        const folder = path.join(work, 'root');
+        mkdirSync(folder);
+        cpSync(base, path.join(folder, 'root.tar'));
+        writeFileSync(path.join(folder, 'Dockerfile'), 'FROM scratch\nADD root.tar /\n');
+        await buildah(work, log, ['bud', '--tag', 'root', folder]);
       }
       const given = Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
       await buildah(work, log, ['bud', ...given, '--tag', reference, context]);
@@ -97,6 +95,19 @@ export async function loadImage(node: Node, archive: string): Promise<void> {
   await runInNode(node, ['ctr', '--namespace', 'k8s.io', 'images', 'import', ...options, '-'], { inputFile: archive });
 }
 
+/**
+ * Puts an image into the cluster's registry and gives back the reference that pods pull it by. The kubelet does not see
+ * what passes through here: a pod really pulls.
+ */
+export async function publishImage(node: Node, image: Image): Promise<string> {
+  const reference = `${registry}/${image.repository.split('/').slice(1).join('/')}:${image.tag}`;
+  const images = (...args: string[]) => ['ctr', '--namespace', 'publishing', 'images', ...args];
+  await runInNode(node, images('import', '--no-unpack', '--local', '-'), { inputFile: image.archive });
+  await runInNode(node, images('push', '--local', '--hosts-dir', inNode('etc/registries'), reference, image.reference));
+  await runInNode(node, images('rm', image.reference));
+  return reference;
+}
+
 /** The references of the images that are on the node. */
 export async function loadedImages(node: Node): Promise<Set<string>> {
   return new Set((await runInNode(node, ['ctr', '--namespace', 'k8s.io', 'images', 'ls', '--quiet'])).split('\n'));
@@ -110,11 +121,8 @@ export async function pauseImageArchive(): Promise<string> {
     repository,
     tag,
     sources: [pause],
-    context: (folder) => {
-      cpSync(pause, path.join(folder, 'pause'));
-      const dockerfile = 'FROM scratch\nCOPY pause /pause\nUSER 65535:65535\nENTRYPOINT ["/pause"]\n';
-      writeFileSync(path.join(folder, 'Dockerfile'), dockerfile);
-    },
+    dockerfile: 'FROM scratch\nCOPY pause /pause\nUSER 65535:65535\nENTRYPOINT ["/pause"]\n',
+    context: (folder) => cpSync(pause, path.join(folder, 'pause')),
   });
   return image.archive;
 }
@@ -130,19 +138,14 @@ export async function ollamaImage(): Promise<Image> {
     repository: 'model-management.local/ollama',
     root: await debianRoot(['base-files', 'ca-certificates', 'libc6', 'libstdc++6', ...commands]),
     sources: [ollama],
-    context: (folder) => {
-      cpSync(ollama, path.join(folder, 'ollama'));
-      writeFileSync(
-        path.join(folder, 'Dockerfile'),
-        `FROM root
+    dockerfile: `FROM root
 COPY --chmod=0755 ollama /bin/ollama
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin OLLAMA_HOST=0.0.0.0:11434 NVIDIA_VISIBLE_DEVICES=all
 EXPOSE 11434
 ENTRYPOINT ["/bin/ollama"]
 CMD ["serve"]
 `,
-      );
-    },
+    context: (folder) => cpSync(ollama, path.join(folder, 'ollama')),
   });
 }
 

@@ -23,7 +23,7 @@ export async function pythonBuild(name: string, folder: string, family: PythonFa
   return {
     parent,
     name,
-    key: contentKey([folder], { python, arch: process.arch, starter: starter.toString() }),
+    key: contentKey([folder], { python, arch: process.arch, starter: starter('') }),
     make: async (into, log) => {
       const packages = ['--requirement', requirements, '--target', path.join(into, 'lib')];
       const args = ['-m', 'pip', 'install', '--no-deps', '--only-binary', ':all:', ...packages];
