@@ -201,4 +201,17 @@ describe('when Ollama does not do as usual', () => {
     });
     expect(answered.status).toBe(200);
   });
+
+  // The kubelet calls a preStop hook also when it ends an Ollama whose probes fail, and then starts another in the pod.
+  it('ends when another Ollama comes up in its pod after a drain, to be started anew', async () => {
+    await get(`${stack.agent.url}/drain`);
+    await stack.ollama.crash();
+    await until(() => stack.agent.logged('Ollama does not answer').length > 0);
+    expect(await ready()).toBe(503);
+    await stack.ollama.up();
+    expect(await stack.agent.ended()).toBe(0);
+    expect(
+      stack.agent.logged('another Ollama after a drain: this agent ends, and the next one serves it'),
+    ).toHaveLength(1);
+  });
 });

@@ -33,6 +33,8 @@ containers:
       periodSeconds: 2
       timeoutSeconds: 5
       failureThreshold: {{ max 30 (div (int $server.startup.loadSeconds) 2) }}
+      # An Ollama that fails its probes finishes no answer: its end need not wait for any.
+      terminationGracePeriodSeconds: 30
     livenessProbe:
       httpGet:
         path: /health/live
@@ -40,6 +42,7 @@ containers:
       periodSeconds: 10
       timeoutSeconds: 5
       failureThreshold: 6
+      terminationGracePeriodSeconds: 30
     lifecycle:
       # Ollama closes its streams on SIGTERM at once: the agent lets them end first.
       preStop:

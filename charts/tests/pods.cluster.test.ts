@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { nodeName } from '../../ci/cluster/layout.ts';
+import { runInNode } from '../../ci/cluster/node.ts';
 import type { Resource } from '../../ci/cluster/testing.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { testFleet, tinyServer } from './fleet.ts';
@@ -54,6 +55,24 @@ it('loads its models again when Ollama crashes, and is not ready meanwhile', asy
     return status.containerStatuses[0].restartCount > 0;
   });
   await fleet.untilReady('ollama-one');
+  expect(await fleet.chat('one')).toBeGreaterThan(0);
+});
+
+it('serves again after Ollama hung and was ended by its liveness probe', async () => {
+  await using fleet = await testFleet();
+  await fleet.deploy(tinyServer('one'));
+  const [pod] = await fleet.untilReady('ollama-one');
+  await fleet.untilGateway();
+  const { cluster } = fleet.namespace;
+  // A container cannot stop its own first process: that takes the node.
+  const pids = (await runInNode(cluster.node, ['pgrep', '--full', '--exact', '/bin/ollama serve'])).split('\n');
+  for (const pid of pids) await runInNode(cluster.node, ['kill', '-STOP', pid]);
+  await fleet.namespace.until('the restart of the one that hangs', 200, async () => {
+    const { status } = await fleet.namespace.get('pod', pod.metadata.name);
+    return status.containerStatuses[0].restartCount > 0;
+  });
+  const [same] = await fleet.untilReady('ollama-one');
+  expect(same.metadata.uid).toBe(pod.metadata.uid);
   expect(await fleet.chat('one')).toBeGreaterThan(0);
 });
 

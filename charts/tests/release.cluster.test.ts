@@ -121,3 +121,15 @@ it('keeps serving while a server is rolled: no request fails', async () => {
   expect(failures).toEqual([]);
   expect(answered).toBeGreaterThan(10);
 });
+
+it('rolls a server at its maximum to smaller pods, within the quota', async () => {
+  await using fleet = await testFleet();
+  const sized = (cpu: string) => tinyServer('one', { resources: { cpu }, replicas: { min: 1, max: 1 } });
+  await fleet.deploy(sized('400m'));
+  const [old] = await fleet.untilReady('ollama-one');
+  await fleet.deploy(sized('200m'));
+  await fleet.namespace.until('the smaller pod', 120, async () => {
+    const [pod, ...more] = await fleet.untilReady('ollama-one');
+    return more.length === 0 && pod.metadata.uid !== old.metadata.uid;
+  });
+});

@@ -9,17 +9,17 @@ const rest = {
   agent: { resources: { cpu: '100m', memory: '100M' } },
 };
 
-test('renders the sum of the maximum of all servers and the gateway, with a pod more of each', async () => {
+test('renders the sum of the maximum of all servers and the gateway, with a pod more of each, and twice that of CPU and memory', async () => {
   const servers = {
     a: { replicas: { min: 1, max: 3 }, resources: { cpu: '500m', memory: '512Mi' } },
     b: { replicas: { min: 1, max: 1 }, resources: { cpu: '2', memory: '2Gi', gpu: 2 } },
     off: { enabled: false, resources: { cpu: '64', memory: '1T', gpu: 8 } },
   };
   // a: 4 pods of 500m + 100m and 536870912 + 100000000; b: 2 of 2 + 100m and 2147483648 + 100000000; gateway: 3.
-  const memory = `${4 * 636_870_912 + 2 * 2_247_483_648 + 3 * 1_000_000_000}`;
+  const memory = `${2 * (4 * 636_870_912 + 2 * 2_247_483_648 + 3 * 1_000_000_000)}`;
   expect(await hard(fleet(servers, {}, rest))).toEqual({
     pods: '9',
-    'requests.cpu': '7350m',
+    'requests.cpu': '14700m',
     'requests.memory': memory,
     'limits.memory': memory,
     'requests.nvidia.com/gpu': '4',
@@ -31,15 +31,15 @@ test('renders every unit of memory for what it is', async () => {
   for (const [unit, bytes] of Object.entries(units)) {
     const server = { replicas: { min: 1, max: 1 }, resources: { memory: `3${unit}` } };
     const { 'requests.memory': memory } = await hard(fleet({ a: server }, {}, rest));
-    expect(memory, unit).toBe(`${2 * (3 * bytes + 1e8) + 3 * 1e9}`);
+    expect(memory, unit).toBe(`${2 * (2 * (3 * bytes + 1e8) + 3 * 1e9)}`);
   }
 });
 
 test('renders as many digits as a thousand pods of a terabyte need', async () => {
   const server = { replicas: { min: 1, max: 1000 }, resources: { cpu: '128', memory: '1T' } };
   expect(await hard(fleet({ a: server }, {}, rest))).toMatchObject({
-    'requests.cpu': `${1001 * 128_100 + 750}m`,
-    'requests.memory': `${1001 * 1_000_100_000_000 + 3_000_000_000}`,
+    'requests.cpu': `${2 * (1001 * 128_100 + 750)}m`,
+    'requests.memory': `${2 * (1001 * 1_000_100_000_000 + 3_000_000_000)}`,
   });
 });
 
@@ -67,8 +67,8 @@ test('renders room for the Job when servers share their cache', async () => {
   );
   const difference = (key: string) => Number.parseInt(shared![key]!, 10) - Number.parseInt(own![key]!, 10);
   expect(difference('pods')).toBe(2);
-  expect(difference('requests.cpu')).toBe(6000);
-  expect(difference('requests.memory')).toBe(10e9);
+  expect(difference('requests.cpu')).toBe(12_000);
+  expect(difference('requests.memory')).toBe(20e9);
 });
 
 test('omits the quota when it is switched off', async () => {

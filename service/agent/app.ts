@@ -25,14 +25,23 @@ export class Agent {
   readonly #watch: OllamaWatch;
   readonly #loader: Loader;
   #config: AgentConfig;
+  /** Whether Ollama has gone since draining began. */
+  #outlived = false;
 
-  constructor(config: AgentConfig, log: Logger, drain: Drain, metrics: AgentMetrics) {
+  /** `end` ends the process as SIGTERM does. */
+  constructor(config: AgentConfig, log: Logger, drain: Drain, metrics: AgentMetrics, end: () => void) {
     this.#config = config;
     this.#log = log;
     this.#drain = drain;
     this.#watch = new OllamaWatch(config.ollamaUrl, log, {
-      gone: () => this.#loader.forget(),
-      answered: () => void this.#loader.work(),
+      gone: () => {
+        this.#outlived = drain.draining;
+        this.#loader.forget();
+      },
+      answered: () => {
+        if (this.#outlived) return this.#makeWay(end);
+        void this.#loader.work();
+      },
     });
     const isPossible = (name: string) => this.#watch.answering && this.#watch.hasOnDisk(name);
     this.#loader = new Loader(config, this.#upstreams, log, metrics, isPossible);
@@ -83,6 +92,16 @@ export class Agent {
     this.#loader.stop();
     this.#watch.stop();
     void this.#upstreams.destroy();
+  }
+
+  /**
+   * The kubelet calls the preStop hook of an Ollama also when it ends one whose probes fail; the pod then goes on with
+   * another. A drain is final, so it takes another agent too: the kubelet starts one when this one has ended.
+   */
+  #makeWay(end: () => void): void {
+    this.#watch.stop();
+    this.#log.warn('another Ollama after a drain: this agent ends, and the next one serves it');
+    end();
   }
 
   #names(): string[] {

@@ -12,7 +12,7 @@ await runService('agent', () => {
   const log = createLogger('agent', file.current.logLevel);
   const metrics = new AgentMetrics();
   const drain = new Drain(options.drainDelaySeconds * 1000, () => file.current.generationTimeoutSeconds * 1000);
-  const agent = new Agent(file.current, log, drain, metrics);
+  const agent = new Agent(file.current, log, drain, metrics, () => process.kill(process.pid, 'SIGTERM'));
   file.watch(log, (config) => {
     log.level = config.logLevel;
     agent.configure(config);

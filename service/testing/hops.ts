@@ -52,7 +52,7 @@ export async function startGateway(
 export async function startAgent(config: AgentConfig, drainDelayMs = 0): Promise<RunningHop<Agent, AgentMetrics>> {
   const metrics = new AgentMetrics();
   const drain = new Drain(drainDelayMs, () => config.generationTimeoutSeconds * 1000);
-  const hop = new Agent(config, silent(), drain, metrics);
+  const hop = new Agent(config, silent(), drain, metrics, () => undefined);
   return { hop, metrics, drain, ...(await listen(hop)) };
 }
 
