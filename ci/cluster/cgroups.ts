@@ -12,7 +12,23 @@ function hierarchies(): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .filter((line) => / - cgroup2? /.test(line))
-    .map((line) => line.split(' ')[4]!);
+    .map((line) => line.split(' ')[4]!)
+    .filter((folder) => folder.startsWith('/sys/fs/cgroup'));
+}
+
+/** The controllers that the kubelet wants to find in its cgroup, as far as the kernel has them. */
+const wanted = ['cpu', 'cpuset', 'memory', 'hugetlb', 'pids'];
+
+/**
+ * With version 2 a group has the controllers that its parent hands down: from the root on, which is what any kubelet does
+ * to the root it is given. With a mix of the two versions, memory and the others are with version 1.
+ */
+function handDown(hierarchy: string, folder: string): void {
+  const list = path.join(hierarchy, 'cgroup.controllers');
+  const controllers = existsSync(list) ? readFileSync(list, 'utf8').trim().split(' ') : [];
+  if (!controllers.includes('memory')) return;
+  const words = wanted.filter((controller) => controllers.includes(controller)).map((controller) => `+${controller}`);
+  writeFileSync(path.join(folder, 'cgroup.subtree_control'), words.join(' '));
 }
 
 /** A cgroup v1 cpuset admits no process until it has processors and memory nodes of its own. */
@@ -33,14 +49,23 @@ export const nodeCgroups = (name: string): string[] =>
 
 /** Makes the groups of a cluster: its root, and the one for the node's own processes. */
 export function createCgroups(name: string): string[] {
-  const groups = nodeCgroups(name);
-  for (const node of groups) {
-    for (const folder of [path.dirname(path.dirname(node)), path.dirname(node), node]) {
-      mkdirSync(folder, { recursive: true });
-      inheritCpuset(folder);
+  try {
+    for (const hierarchy of hierarchies()) {
+      const ours = path.join(hierarchy, parent);
+      const root = path.join(hierarchy, cgroupRoot(name));
+      handDown(hierarchy, hierarchy);
+      for (const folder of [ours, root, path.join(root, 'node')]) {
+        mkdirSync(folder, { recursive: true });
+        inheritCpuset(folder);
+        if (folder === ours || folder === root) handDown(hierarchy, folder);
+      }
     }
+  } catch (error) {
+    throw new Error(
+      `${(error as Error).message}: no control groups can be made: run this on a machine or in a container that may do so`,
+    );
   }
-  return groups;
+  return nodeCgroups(name);
 }
 
 /** Removes the groups of a cluster whose processes have ended, and the common parent with the last. */

@@ -47,7 +47,7 @@ export interface StartedCluster extends Cluster {
 }
 
 /** What there has to be for a cluster, and what to do where there is not. */
-function requireHost(): void {
+export function requireHost(): void {
   const otherwise = 'use a cluster of your own instead, such as kind: npm run up -- --context NAME';
   if (process.platform !== 'linux')
     throw new Error(`${process.platform}: the embedded cluster needs Linux: ${otherwise}`);

@@ -1,13 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { root } from '../tools/paths.ts';
 import { output } from '../tools/run.ts';
 import { openCluster, startCluster, stopCluster } from './cluster.ts';
+import { ollamaImage, serviceImage } from './images.ts';
 import { folderOf } from './layout.ts';
-import { linksOf, overlap } from './state.ts';
+import { namespace, overlay, writeOverlay } from './release.ts';
+import { linksOf } from './state.ts';
+import { testCluster } from './testing.ts';
 import { until } from './wait.ts';
 
 const name = `life-${process.pid}`;
@@ -88,7 +93,7 @@ const nothing = { processes: [], folder: false, mounts: [], groups: [], interfac
 it('brings the release up beside another cluster, again without harm, and takes down all of it', async () => {
   const first = await command(['up']);
   expect(await exitOf(first.child), first.said()).toBe(0);
-  expect(first.said()).toMatch(/^> .*\n\S+: .*\n\(\d+ s in all\)$/m);
+  expect(first.said()).toMatch(/^> .*\n\S+: [\s\S]*\n\(\d+ s in all\)$/m);
   expect(first.said()).toContain(`export KUBECONFIG=${folderOf(name)}/kubeconfig`);
   const again = await command(['up']);
   expect(await exitOf(again.child), again.said()).toBe(0);
@@ -148,14 +153,35 @@ it('says in one line what it does not understand', async () => {
   const wrong = await command(['down', '--everything']);
   expect(await exitOf(wrong.child)).toBe(1);
   expect(wrong.said()).toMatch(/^--everything: not understood: .*\n$/);
-  const user = await output('setpriv', [
-    ...['--reuid', '65534', '--clear-groups', process.execPath, path.join(root, 'ci/cluster/main.ts'), 'up'],
-  ]);
+  const args = ['--reuid', '65534', '--clear-groups', process.execPath, path.join(root, 'ci/cluster/main.ts'), 'up'];
+  const user = await output('setpriv', args, { env: { PATH: process.env.PATH, HOME: '/nonexistent' } });
   expect(user.status).toBe(1);
+  expect(user.stderr).toMatch(
+    /^not root: .* use a cluster of your own instead, such as kind: npm run up -- --context NAME\n$/,
+  );
 });
 
-it('knows ranges of addresses that overlap', () => {
-  expect(overlap('10.246.0.0/22', '10.246.3.255')).toBe(true);
-  expect(overlap('10.246.0.0/22', '10.246.4.0/24')).toBe(false);
-  expect(overlap('10.0.0.0/8', '10.246.4.0/22')).toBe(true);
+it('installs into a cluster of the user by its context, and uninstalls from it', async () => {
+  const { kubeconfig, kubectl, loadImages } = await testCluster();
+  const images = { ollama: await ollamaImage(), service: await serviceImage() };
+  await loadImages(images.ollama, images.service);
+  const folder = await mkdtemp(path.join(tmpdir(), 'lifecycle-'));
+  const context = await kubectl(['config', 'current-context']);
+  const main = (...args: string[]) =>
+    output(process.execPath, [path.join(root, 'ci/cluster/main.ts'), ...args, '--context', context], {
+      env: { ...process.env, KUBECONFIG: kubeconfig },
+    });
+  try {
+    const up = await main('up', '--values', writeOverlay(folder, overlay(images)));
+    expect(up.status, up.stderr).toBe(0);
+    expect(up.stdout).toMatch(/^> .*\n\S+: [\s\S]*\n\(\d+ s in all\)$/m);
+    const status = await main('status');
+    expect(status.status, status.stderr).toBe(0);
+    expect(status.stdout).toMatch(/ollama-business\S* +2\/2 +Running/);
+  } finally {
+    const down = await main('down');
+    expect(down.status, down.stderr).toBe(0);
+    await rm(folder, { recursive: true });
+    await kubectl(['delete', 'namespace', namespace, '--wait=false']);
+  }
 });

@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { output } from '../tools/run.ts';
 import { toolEnvironment } from '../tools/tools.ts';
-import { openCluster, stopCluster } from './cluster.ts';
+import { openCluster, requireHost, stopCluster } from './cluster.ts';
 import { namespace, releaseName } from './release.ts';
 import type { UpOptions } from './up.ts';
 
@@ -42,6 +42,7 @@ async function main([command, ...args]: string[]): Promise<number> {
  * included. A cluster that was not there before is taken away again unless all went well.
  */
 async function up(options: UpOptions): Promise<number> {
+  if (!options.context) requireHost();
   const before = options.context ? true : Boolean(await openCluster(options.name));
   const worker = spawn(process.execPath, [path.join(import.meta.dirname, 'up.ts'), JSON.stringify(options)], {
     detached: true,
@@ -72,6 +73,7 @@ function killGroup(pid: number): void {
 }
 
 async function down(name: string): Promise<number> {
+  requireHost();
   console.log((await stopCluster(name)) ? `cluster ${name}: is down` : `cluster ${name}: was not up`);
   return 0;
 }

@@ -40,7 +40,7 @@ try {
   process.off('disconnect', abandoned);
   process.disconnect?.();
 } catch (error) {
-  process.stderr.write(`up: ${(error as Error).message}\n`);
+  process.stderr.write(`${(error as Error).message}\n`);
   process.exit(1);
 }
 
