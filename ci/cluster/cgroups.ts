@@ -1,11 +1,16 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { folderOf } from './layout.ts';
 
 /** The group that holds all our clusters, in every hierarchy. */
 const parent = 'model-management';
 
-/** The kubelet's cgroupRoot for a cluster. */
-export const cgroupRoot = (name: string): string => `/${parent}/${name}`;
+/** The kubelet's cgroupRoot for a cluster: its own even where another user of the machine has one of the same name. */
+export function cgroupRoot(name: string): string {
+  const place = createHash('sha256').update(folderOf(name)).digest('hex').slice(0, 8);
+  return `/${parent}/${name}-${place}`;
+}
 
 /** Where cgroups are mounted: one folder with version 2, one for each controller with version 1 (or a mix of the two). */
 function hierarchies(): string[] {

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { root } from '../tools/paths.ts';
 import { output } from '../tools/run.ts';
+import { cgroupRoot } from './cgroups.ts';
 import { openCluster, startCluster, stopCluster } from './cluster.ts';
 import { ollamaImage, serviceImage } from './images.ts';
 import { folderOf } from './layout.ts';
@@ -53,7 +54,7 @@ function processes(): string[] {
     if (!/^\d+$/.test(entry)) return false;
     try {
       const dead = / Z /.test(readFileSync(`/proc/${entry}/stat`, 'utf8').replace(/\(.*\)/s, ''));
-      return !dead && readFileSync(`/proc/${entry}/cgroup`, 'utf8').includes(`/model-management/${name}`);
+      return !dead && readFileSync(`/proc/${entry}/cgroup`, 'utf8').includes(cgroupRoot(name));
     } catch {
       return false;
     }
@@ -68,7 +69,7 @@ function remains(): Record<string, unknown> {
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .filter((line) => line.includes(`/${name}/`)),
-    groups: globSync(`/sys/fs/cgroup/{,*/}model-management/${name}`),
+    groups: globSync(`/sys/fs/cgroup/{,*/}${cgroupRoot(name)}`),
     interfaces: linksOf(name),
     host: [
       '/var/log/containers',

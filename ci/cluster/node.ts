@@ -119,7 +119,7 @@ export async function startNode(layout: Layout): Promise<StartedNode> {
 }
 
 /** What the link of a cluster is recognized by, on a host that may have those of others. */
-export const linkAlias = (name: string): string => `model-management cluster ${name}`;
+export const linkAlias = (name: string): string => `model-management ${folderOf(name)}`;
 
 /** Joins the node's network with the host's: what is inside can be reached from here, and nothing else from there. */
 async function connect(node: Node): Promise<void> {
