@@ -1,0 +1,50 @@
+import { expect, it } from 'vitest';
+import { testNamespace } from '../../ci/cluster/testing.ts';
+import { output } from '../../ci/tools/run.ts';
+import { tool } from '../../ci/tools/tools.ts';
+import { environments, render } from './render.ts';
+
+const everything = {
+  serverDefaults: {
+    scheduling: {
+      nodeSelector: { 'nvidia.com/gpu.product': 'NVIDIA-L4' },
+      tolerations: [{ key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }],
+      priorityClassName: 'system-node-critical',
+    },
+    ollama: { extraEnv: { OLLAMA_DEBUG: '1' } },
+  },
+  commonLabels: { team: 'models' },
+  imagePullSecrets: ['registry'],
+  modelRegistry: { host: 'mirror.example.com:5000', insecure: true, httpsProxy: 'http://proxy.example.com:3128' },
+  ingress: { enabled: true, annotations: { 'example.com/note': 'yes' } },
+};
+const image = { serverDefaults: { cache: { mode: 'image', image: { reference: 'registry.example.com/models:1' } } } };
+
+it.each([
+  ['the defaults', {}, undefined],
+  ...environments.map((name) => [name, {}, name] as const),
+  ['production with every switch on', everything, 'production'],
+  ['production with a shared cache', { serverDefaults: { cache: { mode: 'shared' } } }, 'production'],
+  ['production with image volumes', image, 'production'],
+] as const)('the API server takes every object of %s, without a warning', async (_, values, environment) => {
+  await using namespace = await testNamespace();
+  const rendered = await render(values, { namespace: namespace.name, ...(environment && { environment }) });
+  // Pod security judges pods: what a Deployment would make is only tried when it makes it.
+  const pods = Object.entries(rendered.podTemplates).map(([name, { metadata, spec }]) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { ...metadata, name, namespace: namespace.name },
+    // As the service account admission would have it: the real one is not there in a dry run.
+    spec: { ...spec, serviceAccountName: 'default' },
+  }));
+  expect(pods.length).toBeGreaterThan(1);
+  const { env } = namespace.cluster;
+  const apply = ['apply', '--server-side', '--dry-run=server', '--output', 'name', '--filename', '-'];
+  const list = (items: object[]) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  for (const objects of [rendered.objects, pods]) {
+    const { status, stdout, stderr } = await output(await tool('kubectl'), apply, { env, input: list(objects) });
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    expect(stdout.trim().split('\n')).toHaveLength(objects.length);
+  }
+});
