@@ -103,6 +103,8 @@ async function assemble(place: Layout): Promise<StartedCluster> {
     await ready('containerd', 60, async () => existsSync(`/proc/${node.pid}/root/run/containerd/containerd.sock`));
     await loadImage(node, await pauseImageArchive());
   })();
+  // It is waited for below: until then its failure is nobody's.
+  runtime.catch(() => {});
   await ready('the API server', 120, () => answers(place, '/readyz'));
   progress('the API server answers');
   components.push(...startControllers(node), ...startNodeAgents(node));

@@ -33,7 +33,10 @@ export interface ImageRecipe {
   counts?(file: string): boolean;
   /** The Dockerfile's text; none where `context` brings one. */
   dockerfile?: string;
-  /** Fills the build context from the sources. */
+  /**
+   * Fills the build context from the sources. The image is built again for other sources, not for another function: one
+   * that does more than copy names the file that it is in among the sources.
+   */
   context(folder: string): Promise<void> | void;
   /** Build arguments. */
   args?: Record<string, string>;

@@ -58,7 +58,7 @@ export async function seed(): Promise<Seed> {
   return { registry: path.join(folder, 'registry'), models: path.join(folder, 'models') };
 }
 
-/** Gives a cluster's registry its content. */
+/** Gives a cluster's registry its content, beside what it may have already. */
 export async function seedRegistry(layout: Layout): Promise<void> {
   const { registry } = await seed();
   const target = path.join(layout.folder, 'registry');

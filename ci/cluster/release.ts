@@ -138,9 +138,27 @@ function stateOf(pod: Pod): { text: string; stuck?: string } {
 const lastWords = (access: Access, pod: string, container: string): Promise<string> =>
   kubectl(access, 'logs', pod, '--container', container, '--tail', '10').catch(() => '');
 
+export interface Chat {
+  model: string;
+  question: string;
+  answer: string;
+}
+
 /** Sends one chat request to the first model that the gateway at `url` offers. */
-export async function chat(url: string): Promise<{ model: string; question: string; answer: string }> {
-  const ask = async (route: string, body?: object) => {
+export async function chat(url: string): Promise<Chat> {
+  // A Service leads to a pod a moment after that is ready.
+  let problem: unknown;
+  const answered = await until(20_000, 500, () =>
+    ask(url).catch((error) => {
+      problem = error;
+    }),
+  );
+  if (!answered) throw problem;
+  return answered;
+}
+
+async function ask(url: string): Promise<Chat> {
+  const call = async (route: string, body?: object) => {
     const post = body && {
       method: 'POST',
       body: JSON.stringify(body),
@@ -151,11 +169,11 @@ export async function chat(url: string): Promise<{ model: string; question: stri
     if (!response.ok) throw new Error(`${url}${route}: ${response.status} ${text}`);
     return JSON.parse(text);
   };
-  const { models } = (await ask('/api/tags')) as { models: { name: string }[] };
+  const { models } = (await call('/api/tags')) as { models: { name: string }[] };
   const model = models[0]?.name;
   if (!model) throw new Error(`${url}/api/tags: no model: enable a server in environments/local`);
   const question = 'What do you do?';
   const messages = [{ role: 'user', content: question }];
-  const { message } = await ask('/api/chat', { model, messages, stream: false, options: { num_predict: 24 } });
+  const { message } = await call('/api/chat', { model, messages, stream: false, options: { num_predict: 24 } });
   return { model, question, answer: message.content };
 }

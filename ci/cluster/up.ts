@@ -8,6 +8,7 @@ import { run } from '../tools/run.ts';
 import { toolEnvironment } from '../tools/tools.ts';
 import { type Cluster, openCluster, type StartedCluster, startCluster } from './cluster.ts';
 import { ollamaImage, serviceImage } from './images.ts';
+import { seedRegistry } from './models.ts';
 import {
   type Access,
   chat,
@@ -50,8 +51,7 @@ async function generateValues(): Promise<void> {
 
 async function upEmbedded(): Promise<void> {
   const running = await openCluster(options.name);
-  const cluster: Cluster | Promise<StartedCluster> = running ?? startCluster(options.name);
-  if (running) say(`cluster ${options.name}: is up already`);
+  const cluster: Promise<Cluster | StartedCluster> = running ? again(running) : startCluster(options.name);
   const [there, ollama, service] = await Promise.all([cluster, ollamaImage(), serviceImage(), generateValues()]);
   await there.loadImages(ollama, service);
   say(`images: ${ollama.reference} and ${service.reference} are on the node`);
@@ -66,7 +66,7 @@ async function upEmbedded(): Promise<void> {
   const url = `http://${address}`;
   await converse(url);
   // From here on it stays: an interruption before this ends it with this process.
-  if ('keep' in there) await (there as StartedCluster).keep();
+  if ('keep' in there) await there.keep();
   console.log(`
 The gateway is at ${url} on this machine, for any Ollama or OpenAI client:
   export OLLAMA_HOST=${url}
@@ -74,6 +74,16 @@ kubectl and helm, as for any cluster (or npm run tool -- kubectl …):
   export KUBECONFIG=${there.kubeconfig}
 What runs:       npm run status
 Take it away:    npm run down`);
+}
+
+/** A cluster that is up already, with what may have become new since. */
+async function again(cluster: Cluster): Promise<Cluster> {
+  await cluster.kubectl(['get', '--raw', '/readyz']).catch((error: Error) => {
+    throw new Error(`cluster ${cluster.name}: its API server does not answer (${error.message}): npm run down`);
+  });
+  await seedRegistry(cluster.node.layout);
+  say(`cluster ${cluster.name}: is up already`);
+  return cluster;
 }
 
 async function upInContext(context: string): Promise<void> {

@@ -112,6 +112,7 @@ export async function goBuild(name: string, folder: string, family: GoFamily, pa
     parent,
     name,
     key: contentKey([folder], facts),
+    queue: 'go',
     expect: `about ${family.minutes} min on two cores when nothing of it is built`,
     make: async (into, log) => {
       const bin = path.join(into, 'bin');

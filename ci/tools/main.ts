@@ -14,12 +14,19 @@ async function main(args: string[]): Promise<void> {
   if (first === '--build') return build(rest);
   if (first.startsWith('-')) throw new Error(`${first}: no such option: ${usage}`);
   const command = await tool(first);
-  const child = spawn(command, rest, { stdio: 'inherit', env: await toolEnvironment(familyOf(first)) });
+  const env = await toolEnvironment(familyOf(first), ...companions(first, rest));
+  const child = spawn(command, rest, { stdio: 'inherit', env });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   process.exitCode = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 128));
   });
+}
+
+/** Families that a tool calls by name: only where it will, since each may have to be built first. */
+function companions(name: string, [command]: string[]): FamilyName[] {
+  if (name === 'ct') return ['cluster', 'python'];
+  return name === 'helm' && command === 'diff' ? ['helm3'] : [];
 }
 
 async function list(): Promise<void> {

@@ -69,6 +69,17 @@ describe('buildOnce', () => {
     expect(make).toHaveBeenCalledTimes(1);
   });
 
+  it('lets builds of one queue wait for each other, whatever they build', async () => {
+    let running = 0;
+    const make: Build['make'] = async () => {
+      expect(++running).toBe(1);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      running--;
+    };
+    const queued = (name: string) => buildOnce({ ...build(make), name, queue: 'go' });
+    await Promise.all([queued('one'), queued('two')]);
+  });
+
   it('ignores and removes what a killed build left half made', async () => {
     const partial = path.join(folder, 'tools', `.partial-thing-${'0'.repeat(16)}`);
     await mkdir(partial, { recursive: true });

@@ -19,6 +19,8 @@ export interface Build {
   key: string;
   /** Said before it starts, such as `about 12 minutes`. */
   expect?: string;
+  /** Builds that use all cores by themselves wait for each other: those of one queue. */
+  queue?: string;
   /** Fills the folder `into`; everything it has to say goes to the file `log`. Both are absolute. */
   make(into: string, log: string): Promise<void>;
   /** How far it is, from the log: said beside the elapsed time. */
@@ -56,7 +58,13 @@ export async function buildOnce(build: Build): Promise<string> {
     async () => {
       if (existsSync(folder)) return;
       await clearAway(build);
-      await make(build, folder);
+      if (!build.queue) return make(build, folder);
+      const queue = path.join(build.parent, `.queue-${build.queue}.lock`);
+      await withLock(
+        queue,
+        () => make(build, folder),
+        () => say(`${build.name}: waiting for another build to end`),
+      );
     },
     () => say(`${build.name}: another process is building it: waiting`),
   );
