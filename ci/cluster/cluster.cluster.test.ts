@@ -18,7 +18,8 @@ async function shell(script: string, { container = {}, spec = {}, ...more }: Rec
         {
           name: 'shell',
           image: ollama.reference,
-          command: ['sh', '-c', script],
+          // One stream, or its lines and those of the other come in any order.
+          command: ['sh', '-c', `exec 2>&1; ${script}`],
           securityContext: restrictedContainer,
           ...container,
         },
