@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { withLock } from '../tools/lock.ts';
 import { cacheDir, stateDir } from '../tools/paths.ts';
@@ -117,6 +117,8 @@ export async function remove(name: string): Promise<void> {
   // The kernel removes a link with its other end, but takes its time.
   for (const link of linksOf(name)) await run('ip', ['link', 'delete', link]).catch(() => {});
   await rm(folderOf(name), { recursive: true, force: true });
+  // The last one leaves not even this.
+  await rmdir(stateDir()).catch(() => {});
 }
 
 /** Removes what clusters left whose process was killed while it set them up, and clusters of before a reboot. */
