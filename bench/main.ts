@@ -3,11 +3,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { commands } from './commands.ts';
 import type { Benchmark } from './measure.ts';
 import { render } from './render.ts';
 import { table } from './table.ts';
 
-const benchmarks: Record<string, Benchmark> = { render };
+const benchmarks: Record<string, Benchmark> = { commands, render };
 
 async function main([name]: string[]): Promise<number> {
   const benchmark = name === undefined ? undefined : benchmarks[name];
