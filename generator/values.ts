@@ -11,7 +11,7 @@ const serverDefaults: Server = {
   enabled: true,
   models: [],
   replicas: { min: 1, max: 1 },
-  resources: { cpu: '2', memory: '4G', gpu: 0, gpuResource: 'nvidia.com/gpu' },
+  resources: { cpu: '2', cpuRequest: '', memory: '4G', gpu: 0, gpuResource: 'nvidia.com/gpu' },
   ollama: {
     image: { repository: 'ollama/ollama', tag: '0.30.0', digest: '', pullPolicy: 'IfNotPresent' },
     parallel: 1,

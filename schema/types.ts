@@ -31,6 +31,12 @@ export type OllamaName = string;
 export type CpuQuantity = string;
 
 /**
+ * CPU as above, or empty for what another key says.
+ * @pattern ^([1-9][0-9]{0,5}m?)?$
+ */
+export type OptionalCpuQuantity = string;
+
+/**
  * Memory or storage in whole binary or decimal units: `8Gi`, `40G`, `512Mi`.
  * @pattern ^[1-9][0-9]{0,6}(Mi|Gi|Ti|M|G|T)$
  */

@@ -10,6 +10,7 @@ import type {
   ObjectName,
   OllamaDuration,
   OllamaName,
+  OptionalCpuQuantity,
   OptionalObjectName,
   Priority,
   PullPolicy,
@@ -232,8 +233,8 @@ export interface Replicas {
 export interface ServerResources {
   /** CPU; Ollama runs as many threads as whole cores of it. */
   cpu: CpuQuantity;
-  /** CPU that is set aside for it where that is to be less than it may use, as on a machine shared with other work. */
-  cpuRequest?: CpuQuantity;
+  /** CPU that is set aside for it where that is to be less than it may use; empty for all of it. */
+  cpuRequest: OptionalCpuQuantity;
   /** Memory, of which loaded models outside a GPU, their context and the page cache are part. */
   memory: ByteQuantity;
   /**

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spawnMortal } from '../../ci/testing/mortal.ts';
 import type { Container } from './kinds.ts';
 import { chart, fleet, render } from './render.ts';
 
@@ -66,7 +67,7 @@ export class Downloader implements Disposable {
 
   start(mode: string): Running {
     // A group of its own, so that nothing that it starts outlives the test; in a pod the container's end does that.
-    const child = spawn('sh', [script, mode], { env: this.#environment, detached: true });
+    const child = spawnMortal('sh', [script, mode], { env: this.#environment, detached: true });
     this.#processes.push(child);
     return new Running(child);
   }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spawnMortal } from '../../ci/testing/mortal.ts';
 import { tool } from '../../ci/tools/tools.ts';
 import { RealOllama } from '../../service/testing/ollama.ts';
 import { freePort } from '../../service/testing/ports.ts';
@@ -43,7 +44,7 @@ export class Registry implements AsyncDisposable {
     const file = path.join(registry.#folder, 'config.yml');
     writeFileSync(file, JSON.stringify(config));
     const environment = { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
-    registry.#process = spawn(await tool('registry'), ['serve', file], { env: environment, stdio: 'ignore' });
+    registry.#process = spawnMortal(await tool('registry'), ['serve', file], { env: environment, stdio: 'ignore' });
     for (const deadline = Date.now() + 20_000; ; await sleep(50)) {
       const answer = await fetch(`http://${registry.host}/v2/`).catch(() => undefined);
       if (answer?.ok) return registry;

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { spawnMortal } from '../../ci/testing/mortal.ts';
 import type { AgentConfig, GatewayConfig } from '../../schema/config.ts';
 import { until } from './client.ts';
 
@@ -32,7 +33,7 @@ export class Entry implements AsyncDisposable {
     this.configure(config);
     const main = path.join(service, component, 'main.ts');
     const ports = ['--host', '127.0.0.1', '--port', '0', '--metrics-port', '0'];
-    this.#process = spawn(process.execPath, [main, '--config', this.configFile, ...ports, ...flags], {
+    this.#process = spawnMortal(process.execPath, [main, '--config', this.configFile, ...ports, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process.stderr!.on('data', (text) => {

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spawnMortal } from '../../ci/testing/mortal.ts';
 import { tool } from '../../ci/tools/tools.ts';
 import { freePort } from './ports.ts';
 import { tinyModel } from './tiny-model.ts';
@@ -43,7 +44,7 @@ export class RealOllama implements AsyncDisposable {
       OLLAMA_NUM_PARALLEL: '2',
     };
     // A group of its own: the runners that it starts end with it.
-    const spawned = spawn(this.#binary, ['serve'], { env: environment, stdio: 'ignore', detached: true });
+    const spawned = spawnMortal(this.#binary, ['serve'], { env: environment, stdio: 'ignore', detached: true });
     this.#process = spawned;
     for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
       const answer = await fetch(`${this.url}/api/version`).catch(() => undefined);

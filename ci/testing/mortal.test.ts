@@ -1,0 +1,28 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+
+const alive = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+it('ends when the process that started it is killed', async () => {
+  const module = path.join(import.meta.dirname, 'mortal.ts');
+  const script = `import { spawnMortal } from ${JSON.stringify(module)};
+    console.log(spawnMortal('sleep', ['60'], { stdio: 'ignore', detached: true }).pid);`;
+  const parent = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = await once(parent.stdout, 'data');
+  const child = Number(String(line));
+  expect(alive(child)).toBe(true);
+  parent.kill('SIGKILL');
+  for (const deadline = Date.now() + 5000; alive(child) && Date.now() < deadline; ) await sleep(20);
+  expect(alive(child)).toBe(false);
+});
