@@ -6,6 +6,7 @@ import { configDefaults, defineConfig, type TestProjectInlineConfiguration } fro
  */
 const files = {
   unit: ['**/*.test.ts'],
+  npm: ['**/*.npm.test.ts'],
   render: ['charts/**/*.test.ts', '**/*.helm.test.ts'],
   ollama: ['**/*.ollama.test.ts'],
   cluster: ['**/*.cluster.test.ts'],
@@ -24,9 +25,13 @@ const projects: TestProjectInlineConfiguration[] = [
     test: {
       name: 'unit',
       include: files.unit,
-      exclude: ofOthers('render', 'ollama', 'cluster'),
+      exclude: ofOthers('npm', 'render', 'ollama', 'cluster'),
       testTimeout: 20 * second,
     },
+  },
+  {
+    // Commands of npm as a user gives them, in copies of the project: each starts several processes.
+    test: { name: 'npm', include: files.npm, testTimeout: minute },
   },
   {
     // The first test that asks for Helm may have to wait for its build.
