@@ -97,7 +97,7 @@ export interface Toggle {
 export interface Image {
   /** Image without tag or digest. */
   repository: ImageRepository;
-  /** Tag; empty for the chart's appVersion. */
+  /** Tag; of the service's image empty for the chart's appVersion. */
   tag: ImageTag;
   /** Digest that wins over the tag; empty for none. */
   digest: Digest;

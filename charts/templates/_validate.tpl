@@ -81,10 +81,13 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- toJson $mistakes -}}
 {{- end -}}
 
-{{/* Requests over their limits. */}}
+{{/* Requests over their limits, and images that nothing names. */}}
 {{- define "model-management.resourceMistakes" -}}
 {{- $mistakes := list -}}
 {{- range $it := .Values.resolved -}}
+{{- if not (or .server.ollama.image.tag .server.ollama.image.digest) -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.ollama.image: has neither tag nor digest: name the version of Ollama to run" .key) -}}
+{{- end -}}
 {{- $resources := .server.resources -}}
 {{- with $resources.cpuRequest -}}
 {{- if gt (include "model-management.millicores" . | int64) (include "model-management.millicores" $resources.cpu | int64) -}}

@@ -104,6 +104,12 @@ const cases: {
     near: fleet({ a: { ollama: { extraEnv: { OLLAMA_ORIGINS: '*' } } } }),
   },
   {
+    what: 'no version of Ollama is named',
+    values: fleet({ a: { ollama: { image: { tag: '' } } } }),
+    line: 'servers.a.ollama.image: has neither tag nor digest: name the version of Ollama to run',
+    near: fleet({ a: { ollama: { image: { tag: '', digest: `sha256:${'0'.repeat(64)}` } } } }),
+  },
+  {
     what: 'a server requests more CPU than it may use',
     values: fleet({ a: { resources: { cpu: '1', cpuRequest: '1001m' } } }),
     line: 'servers.a.resources: cpuRequest 1001m is above cpu 1: lower it, or raise cpu',
