@@ -9,6 +9,7 @@ import { serviceImage } from './cluster/images.ts';
 import { overlay } from './cluster/release.ts';
 import { testCluster } from './cluster/testing.ts';
 import { copyProject, type ProjectCopy } from './testing/project.ts';
+import { requireSystem } from './tools/packages.ts';
 import { root } from './tools/paths.ts';
 import { type Output, output } from './tools/run.ts';
 import { tool, toolEnvironment } from './tools/tools.ts';
@@ -106,6 +107,7 @@ describe('the README', () => {
     });
     expect(installed.stderr).toBe('');
 
+    await requireSystem(['curl']);
     const [forward, ...rest] = clients!;
     const env = { ...cluster.env, PATH: `${(await toolEnvironment('ollama', 'cluster')).PATH}` };
     const child = spawn('bash', ['-c', `exec ${forward!.replace(/ &$/, '')}`], {

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { nodeName } from '../../ci/cluster/layout.ts';
 import { runInNode } from '../../ci/cluster/node.ts';
 import type { Resource } from '../../ci/cluster/testing.ts';
+import { requireSystem } from '../../ci/tools/packages.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { testFleet, tinyServer } from './fleet.ts';
 
@@ -64,6 +65,7 @@ it('serves again after Ollama hung and was ended by its liveness probe', async (
   const [pod] = await fleet.untilReady('ollama-one');
   await fleet.untilGateway();
   const { cluster } = fleet.namespace;
+  await requireSystem(['pgrep']);
   // A container cannot stop its own first process: that takes the node.
   const pids = (await runInNode(cluster.node, ['pgrep', '--full', '--exact', '/bin/ollama serve'])).split('\n');
   for (const pid of pids) await runInNode(cluster.node, ['kill', '-STOP', pid]);

@@ -13,6 +13,8 @@ const packages = {
   python3: 'python3',
   pip3: 'python3-pip',
   git: 'git',
+  curl: 'curl',
+  pgrep: 'procps',
   openssl: 'openssl',
   ip: 'iproute2',
   nsenter: 'util-linux',
