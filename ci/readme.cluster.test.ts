@@ -5,7 +5,6 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadRegistry } from '../generator/registry.ts';
 import { requirementsTable } from '../generator/requirements.ts';
-import { serviceImage } from './cluster/images.ts';
 import { overlay } from './cluster/release.ts';
 import { testCluster } from './cluster/testing.ts';
 import { copyProject, type ProjectCopy } from './testing/project.ts';
@@ -93,10 +92,8 @@ describe('the README', () => {
   it('has commands for clients that work', async () => {
     const cluster = await testCluster();
     await using copy = await project();
-    const images = { ollama: cluster.ollama, service: await serviceImage() };
-    await cluster.loadImages(images.service);
     const file = path.join(copy.root, 'overlay.json');
-    writeFileSync(file, JSON.stringify(overlay(images)));
+    writeFileSync(file, JSON.stringify(overlay(cluster)));
     const values = ['--values', 'environments/local/values.yaml', '--values', file];
     const install = ['upgrade', '--install', namespace, './charts', '--namespace', namespace, '--create-namespace'];
     // The one before was production, whose pods would never be scheduled here.

@@ -61,8 +61,11 @@ function combine(models: ModelDefinition[]): FleetServing {
   return { ...together, memoryGB: Math.max(together.memoryGB, Math.ceil(need / GB)) };
 }
 
-/** Bytes on disk of the weights of a server in GB, each set counted once: models on one base share its layers. */
-export function weightsGB(server: FleetServer): number {
-  const sizes = new Map(server.models.map(({ definition }) => [definition.facts.name, definition.facts.sizeGB]));
+/** Size on disk of the weights of a server in GB. */
+export const weightsGB = (server: FleetServer) => distinctWeightsGB(server.models.map(({ definition }) => definition));
+
+/** Size on disk of the weights of some models in GB, each set counted once: models on one base share its layers. */
+export function distinctWeightsGB(models: ModelDefinition[]): number {
+  const sizes = new Map(models.map(({ facts }) => [facts.name, facts.sizeGB]));
   return [...sizes.values()].reduce((sum, size) => sum + size, 0);
 }

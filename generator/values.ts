@@ -1,7 +1,7 @@
 import type { Model, Server, ServerOverrides, Values } from '../schema/values.ts';
 import { cacheGiB, downloadBudgetSeconds, loadBudgetSeconds } from './budgets.ts';
 import { servedName } from './checks.ts';
-import { type FleetServer, fleetOf, weightsGB } from './fleet.ts';
+import { distinctWeightsGB, type FleetServer, fleetOf, weightsGB } from './fleet.ts';
 import { GB, loadedBytes, MiB, runnerOverheadBytes } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
 import type { Registry } from './registry.ts';
@@ -61,7 +61,7 @@ export function valuesOf(registry: Registry): Values {
     resourceQuota: { enabled: true },
     limitRange: { enabled: true },
     sharedCache: {
-      size: `${cacheGiB(distinctWeightsGB(registry))}Gi`,
+      size: `${cacheGiB(distinctWeightsGB(Object.values(registry.models)))}Gi`,
       storageClass: '',
       accessMode: 'ReadWriteMany',
       existingClaim: '',
@@ -119,11 +119,6 @@ function promptCacheMiB(server: FleetServer): number {
   );
   const left = serving.memoryGB * GB - taken;
   return Math.max(0, Math.min(8192, Math.floor(left / 2 / models.length / MiB)));
-}
-
-function distinctWeightsGB({ models }: Registry): number {
-  const sizes = new Map(Object.values(models).map(({ facts }) => [facts.name, facts.sizeGB]));
-  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
 }
 
 function mapValues<T, U>(record: Record<string, T>, change: (value: T, key: string) => U): Record<string, U> {

@@ -2,11 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
-import { serviceImage } from '../../ci/cluster/images.ts';
 import { overlay } from '../../ci/cluster/release.ts';
 import { isReady, type Namespace, type Resource, testCluster, testNamespace } from '../../ci/cluster/testing.ts';
 import { root } from '../../ci/tools/paths.ts';
-import { output, type RunOptions, run } from '../../ci/tools/run.ts';
+import { type RunOptions, run } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { loadRegistry } from '../../generator/registry.ts';
@@ -76,9 +75,7 @@ export async function testFleet(): Promise<Fleet> {
   const namespace = await testNamespace();
   const { cluster } = namespace;
   const folder = mkdtempSync(path.join(tmpdir(), 'fleet-'));
-  const images = { ollama: (await testCluster()).ollama, service: await serviceImage() };
-  await cluster.loadImages(images.service);
-  const base = [overlay(images), testValues, { servers: await noServers() }].reduce(
+  const base = [overlay(await testCluster()), testValues, { servers: await noServers() }].reduce(
     (all, one) => mergeValues(all, one) as ValuesOverrides,
   );
   const helmPath = await tool('helm');
@@ -119,14 +116,8 @@ export async function testFleet(): Promise<Fleet> {
         return observedGeneration === deployment?.metadata.generation && updatedReplicas === availableReplicas;
       });
     },
-    downloadLog: async (pod) =>
-      (
-        await output(
-          await tool('kubectl'),
-          ['--namespace', namespace.name, 'logs', pod, '--container', 'model-downloader'],
-          { env: cluster.env },
-        )
-      ).stdout,
+    // Before its first start and between two of them there is no log.
+    downloadLog: (pod) => namespace.kubectl(['logs', pod, '--container', 'model-downloader']).catch(() => ''),
     chat: async (model) => {
       const response = await fetch(`${await address()}/api/chat`, {
         method: 'POST',
