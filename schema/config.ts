@@ -1,4 +1,4 @@
-import type { LogLevel, ModelAlias, OllamaName, Priority, ServerName } from './types.ts';
+import type { LogLevel, ModelAlias, OllamaName, Priority, Queue, RunnerOptions, ServerName } from './types.ts';
 
 /**
  * What the chart tells the entry points of the service image, each in one JSON file of a ConfigMap. The service reads a
@@ -11,6 +11,17 @@ export interface GatewayConfig {
   models: Record<ModelAlias, GatewayModel>;
   /** The servers it routes them to, by name. */
   servers: Record<ServerName, GatewayServer>;
+  /**
+   * Namespace whose EndpointSlices say which replicas each server has; empty outside of a cluster.
+   * @pattern ^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$
+   * @maxLength 63
+   */
+  namespace: string;
+  /**
+   * File with the API keys (ApiKeys); empty where whoever reaches the gateway may ask.
+   * @maxLength 4096
+   */
+  apiKeysFile: string;
   /**
    * Longest time in seconds that one answer may take.
    * @asType integer
@@ -35,16 +46,92 @@ export interface GatewayModel {
   name: OllamaName;
   /** The server that has it. */
   server: ServerName;
+  /**
+   * Further names that clients may use for it.
+   * @maxItems 64
+   * @uniqueItems true
+   */
+  aliases: OllamaName[];
+  /**
+   * Keys of the models that answer in its place, the first that can, while it is saturated or down.
+   * @maxItems 16
+   * @uniqueItems true
+   */
+  fallbacks: ModelAlias[];
+  /** Where its requests wait. */
+  queue: Queue;
 }
 
 /** A server as the gateway sees it. */
 export interface GatewayServer {
+  /** Where it answers as a whole: its Service, asked as long as no replica is known by itself. */
+  url: HopUrl;
   /**
-   * Where its agents answer.
-   * @pattern ^http://[a-z0-9.-]+:[0-9]{1,5}$
-   * @maxLength 320
+   * Its replicas where nothing tells of them; left out in a cluster, whose EndpointSlices do.
+   * @maxItems 1000
+   * @uniqueItems true
    */
-  url: string;
+  replicas?: HopUrl[];
+  /**
+   * Requests for one model that the agent of a replica takes at a time.
+   * @asType integer
+   * @minimum 1
+   * @maximum 512
+   */
+  slots: number;
+}
+
+/**
+ * Where a hop answers.
+ * @pattern ^http://[a-z0-9.-]+:[0-9]{1,5}$
+ * @maxLength 320
+ */
+export type HopUrl = string;
+
+/** The API keys of a gateway, from a mounted Secret. A key itself is written down nowhere. */
+export interface ApiKeys {
+  /**
+   * The keys.
+   * @maxItems 10000
+   */
+  keys: ApiKey[];
+}
+
+/** An API key, and what it allows. */
+export interface ApiKey {
+  /**
+   * Name of whom it was given to, for logs and metrics.
+   * @pattern ^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$
+   * @maxLength 63
+   */
+  name: string;
+  /**
+   * SHA-256 of the key, in hexadecimal digits.
+   * @pattern ^[0-9a-f]{64}$
+   */
+  sha256: string;
+  /**
+   * Keys of the models it may ask; without it, all of them.
+   * @maxItems 1000
+   * @uniqueItems true
+   */
+  models?: ModelAlias[];
+  /** The highest priority of its requests, and theirs without a header; without it, `standard`. */
+  priority?: Priority;
+  /**
+   * Most requests in a minute, at each gateway pod; without it, any number.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1000000
+   */
+  requestsPerMinute?: number;
+  /**
+   * Most tokens, read and written, in a day (UTC), at each gateway pod; without it, any number.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1000000000000
+   */
+  tokensPerDay?: number;
 }
 
 /** Configuration of the agent beside an Ollama. */
@@ -67,6 +154,27 @@ export interface AgentConfig {
    */
   parallel: number;
   /**
+   * Requests for one model that are taken beyond those, so that the next one is there when an answer ends.
+   * @asType integer
+   * @minimum 0
+   * @maximum 256
+   */
+  allowance: number;
+  /**
+   * Largest request body in MiB.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1024
+   */
+  maxBodyMiB: number;
+  /**
+   * Memory in MiB that the loaded models may take together, in the GPUs or, without any, in the pod; 0 to leave it to Ollama.
+   * @asType integer
+   * @minimum 0
+   * @maximum 100000000
+   */
+  memoryMiB: number;
+  /**
    * Longest time in seconds to load one model.
    * @asType integer
    * @minimum 10
@@ -88,6 +196,22 @@ export interface AgentConfig {
 export interface AgentModel {
   /** Name under which Ollama serves it. */
   name: OllamaName;
-  /** Whose load goes first. */
+  /** Whose load goes first, and who has to make way last. */
   priority: Priority;
+  /**
+   * Seconds after which an unused model is unloaded; 0 for one that stays.
+   * @asType integer
+   * @minimum 0
+   * @maximum 31536000
+   */
+  idleSeconds: number;
+  /**
+   * Memory in MiB that it is expected to take once loaded; 0 where that is not known.
+   * @asType integer
+   * @minimum 0
+   * @maximum 100000000
+   */
+  memoryMiB: number;
+  /** What becomes of a client's runner options, which would have Ollama load the model anew. */
+  runnerOptions: RunnerOptions;
 }

@@ -103,3 +103,34 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** Whose requests and loads go first: interactive before standard before batch. */
 export type Priority = 'interactive' | 'standard' | 'batch';
+
+/**
+ * What becomes of options of a request that Ollama would load the model anew for (num_ctx, num_gpu, num_thread and their
+ * like): `replace` takes the model's own, `refuse` answers with an error.
+ */
+export type RunnerOptions = 'replace' | 'refuse';
+
+/** Where the requests for a model wait, in each gateway pod. */
+export interface Queue {
+  /**
+   * Most requests that wait.
+   * @asType integer
+   * @minimum 0
+   * @maximum 100000
+   */
+  depth: number;
+  /**
+   * Longest time in seconds that a request waits while replicas are there.
+   * @asType integer
+   * @minimum 0
+   * @maximum 86400
+   */
+  waitSeconds: number;
+  /**
+   * Longest time in seconds that a request waits for the first replica of a server that has none.
+   * @asType integer
+   * @minimum 0
+   * @maximum 86400
+   */
+  holdSeconds: number;
+}

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import type { AgentConfig, GatewayConfig } from '../../schema/config.ts';
+import type { AgentConfig, ApiKeys, GatewayConfig } from '../../schema/config.ts';
 import type { Logger } from './logging.ts';
 
 interface Kinds {
   GatewayConfig: GatewayConfig;
   AgentConfig: AgentConfig;
+  ApiKeys: ApiKeys;
 }
 type Kind = keyof Kinds;
 

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import type { AgentConfig, GatewayConfig } from '../../schema/config.ts';
+import type { AgentConfig, AgentModel, GatewayConfig, GatewayModel } from '../../schema/config.ts';
 import { Agent } from '../agent/app.ts';
 import { AgentMetrics } from '../agent/metrics.ts';
 import { Gateway } from '../gateway/app.ts';
@@ -20,8 +20,10 @@ interface RunningHop<Hop, Metrics> extends AsyncDisposable {
 export function gatewayConfig(urls: Record<string, string>, more: Partial<GatewayConfig> = {}): GatewayConfig {
   const keys = Object.keys(urls);
   return {
-    models: Object.fromEntries(keys.map((key) => [key, { name: `team/${key}:latest`, server: `server-${key}` }])),
-    servers: Object.fromEntries(keys.map((key) => [`server-${key}`, { url: urls[key]! }])),
+    models: Object.fromEntries(keys.map((key) => [key, gatewayModel(key)])),
+    servers: Object.fromEntries(keys.map((key) => [`server-${key}`, { url: urls[key]!, slots: 64 }])),
+    namespace: '',
+    apiKeysFile: '',
     generationTimeoutSeconds: 60,
     maxBodyMiB: 1,
     logLevel: 'info',
@@ -29,14 +31,30 @@ export function gatewayConfig(urls: Record<string, string>, more: Partial<Gatewa
   };
 }
 
-/** The configuration of an agent for models by key. */
+/** A model of a gateway: its name is `team/KEY:latest`, its server `server-KEY`. */
+export function gatewayModel(key: string, more: Partial<GatewayModel> = {}): GatewayModel {
+  const queue = { depth: 64, waitSeconds: 30, holdSeconds: 30 };
+  return { name: `team/${key}:latest`, server: `server-${key}`, aliases: [], fallbacks: [], queue, ...more };
+}
+
+/** The configuration of an agent for models by key, which are whatever else is said of them. */
 export function agentConfig(
   ollamaUrl: string,
-  models: AgentConfig['models'],
+  models: Record<string, Pick<AgentModel, 'name'> & Partial<AgentModel>>,
   more: Partial<AgentConfig> = {},
 ): AgentConfig {
+  const rest = { priority: 'standard', idleSeconds: 0, memoryMiB: 0, runnerOptions: 'replace' } as const;
+  const limits = { parallel: 2, allowance: 1, maxBodyMiB: 20, memoryMiB: 0 };
   const timeouts = { loadTimeoutSeconds: 60, generationTimeoutSeconds: 60 };
-  return { server: 'ollama-test', models, ollamaUrl, parallel: 2, ...timeouts, logLevel: 'info', ...more };
+  return {
+    server: 'ollama-test',
+    models: Object.fromEntries(Object.entries(models).map(([key, model]) => [key, { ...rest, ...model }])),
+    ollamaUrl,
+    ...limits,
+    ...timeouts,
+    logLevel: 'info',
+    ...more,
+  };
 }
 
 export async function startGateway(
