@@ -53,7 +53,8 @@ export async function valuesSchema(values: Values): Promise<JsonSchema> {
 /** The JSON Schemas (draft-07) of the files that the chart writes for the service, under `definitions`. */
 export async function serviceConfigSchema(): Promise<JsonSchema> {
   const definitions: Record<string, JsonSchema> = {};
-  for (const type of ['GatewayConfig', 'AgentConfig', 'ApiKeys']) definitions[type] = await schemaOfType('schema/config.ts', type);
+  for (const type of ['GatewayConfig', 'AgentConfig', 'ApiKeys'])
+    definitions[type] = await schemaOfType('schema/config.ts', type);
   return { $schema: draft07, $comment: madeBy, definitions };
 }
 
