@@ -5,7 +5,7 @@ import type { AgentConfig } from '../../schema/config.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import type { Drain } from '../shared/drain.ts';
 import { Refusal } from '../shared/errors.ts';
-import { addProxyRoute, type Destination, type Exchange } from '../shared/exchange.ts';
+import { addProxyRoute, type Ended, type Exchange, refusalFor } from '../shared/exchange.ts';
 import { modelHeader } from '../shared/headers.ts';
 import { addHealth, ill, type Verdict, well } from '../shared/health.ts';
 import { createApp } from '../shared/http.ts';
@@ -47,7 +47,7 @@ export class Agent {
     this.#loader = new Loader(config, this.#upstreams, log, metrics, isPossible);
     this.app = createApp(log, drain);
     for (const path of modelRoutes) {
-      addProxyRoute(this.app, { log, drain, metrics }, path, (exchange) => this.#plan(exchange));
+      addProxyRoute(this.app, { log, drain, metrics }, path, (exchange) => this.#handle(exchange));
     }
     this.#addListings();
     // A HEAD must not do what nothing undoes.
@@ -108,20 +108,22 @@ export class Agent {
     return Object.values(this.#config.models).map(({ name }) => name);
   }
 
-  #plan(exchange: Exchange): Destination {
+  async #handle(exchange: Exchange): Promise<Ended> {
     const { raw } = exchange.request;
     const model = raw.headers[modelHeader];
     if (typeof model === 'string' && Object.hasOwn(this.#config.models, model)) exchange.isFor(model);
     // A request that made Ollama load a model would end the load by leaving.
     if (!this.#loader.allLoaded) throw new Refusal(503, 'the models of this server are loading', { retryAfter: 5 });
     const length = raw.headers['content-length'];
-    return {
-      who: 'Ollama',
+    const { generationTimeoutSeconds: timeoutSeconds } = this.#config;
+    const outcome = await exchange.forward({
       dispatcher: this.#upstreams.pool(this.#config.ollamaUrl),
       body: breakable(raw),
       headers: length === undefined ? {} : { 'content-length': length },
-      timeoutSeconds: this.#config.generationTimeoutSeconds,
-    };
+      timeoutSeconds,
+    });
+    if (outcome.kind === 'declined' || outcome.kind === 'failed') throw refusalFor(outcome, 'Ollama', timeoutSeconds);
+    return outcome;
   }
 
   #addListings(): void {

@@ -4,7 +4,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { readBody, stringAt, topLevelMembers, withStringAt } from '../shared/body.ts';
 import type { Drain } from '../shared/drain.ts';
 import { Refusal } from '../shared/errors.ts';
-import { addProxyRoute, type Destination, type Exchange } from '../shared/exchange.ts';
+import { addProxyRoute, type Ended, type Exchange, refusalFor } from '../shared/exchange.ts';
 import { modelHeader } from '../shared/headers.ts';
 import { addHealth, ill, well } from '../shared/health.ts';
 import { createApp } from '../shared/http.ts';
@@ -29,7 +29,7 @@ export class Gateway {
     this.#catalog = new Catalog(this.#upstreams, () => this.#routing, log);
     this.app = createApp(log, drain);
     for (const path of modelRoutes) {
-      addProxyRoute(this.app, { log, drain, metrics }, path, (exchange) => this.#plan(exchange, path));
+      addProxyRoute(this.app, { log, drain, metrics }, path, (exchange) => this.#handle(exchange));
     }
     this.#addListings();
     // Ready says nothing about the servers: with one of them away, the others' models still have to be served.
@@ -58,8 +58,9 @@ export class Gateway {
     void this.#upstreams.destroy();
   }
 
-  async #plan(exchange: Exchange, path: string): Promise<Destination> {
-    const { maxBodyMiB, generationTimeoutSeconds } = this.#config;
+  async #handle(exchange: Exchange): Promise<Ended> {
+    const { path } = exchange;
+    const { maxBodyMiB, generationTimeoutSeconds: timeoutSeconds } = this.#config;
     const body = await readBody(exchange.request.raw, maxBodyMiB * 1024 ** 2);
     const members = topLevelMembers(body);
     // The old name of the parameter, which Ollama still takes there.
@@ -68,13 +69,16 @@ export class Gateway {
     if (!given) throw new Refusal(400, 'model is required', { param: 'model' });
     const target = this.#find(given);
     exchange.isFor(target.key);
-    return {
-      who: `the server of model ${target.key}`,
+    const outcome = await exchange.forward({
       dispatcher: this.#upstreams.pool(target.url),
       body: isOllamaName(target, given) ? body : withStringAt(body, members.get(key)!, target.name),
       headers: { [modelHeader]: target.key },
-      timeoutSeconds: generationTimeoutSeconds,
-    };
+      timeoutSeconds,
+    });
+    if (outcome.kind === 'declined' || outcome.kind === 'failed') {
+      throw refusalFor(outcome, `the server of model ${target.key}`, timeoutSeconds);
+    }
+    return outcome;
   }
 
   #find(given: string): Target {

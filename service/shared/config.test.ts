@@ -4,12 +4,15 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayConfig } from '../../schema/config.ts';
 import { until } from '../testing/client.ts';
+import { gatewayModel } from '../testing/hops.ts';
 import { ConfigError, ConfigFile, parseConfig } from './config.ts';
 import { createLogger } from './logging.ts';
 
 const sound: GatewayConfig = {
-  models: { small: { name: 'tiny:latest', server: 'ollama-tiny' } },
-  servers: { 'ollama-tiny': { url: 'http://ollama-tiny:8080' } },
+  models: { small: gatewayModel('small', { name: 'tiny:latest', server: 'ollama-tiny' }) },
+  servers: { 'ollama-tiny': { url: 'http://ollama-tiny:8080', slots: 3 } },
+  namespace: '',
+  apiKeysFile: '',
   generationTimeoutSeconds: 600,
   maxBodyMiB: 32,
   logLevel: 'info',

@@ -1,14 +1,15 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Drain } from './drain.ts';
-import { Refusal } from './errors.ts';
-import { allowedRequestHeaders, requestIdHeader } from './headers.ts';
+import { errorBody, Refusal } from './errors.ts';
+import { allowedRequestHeaders, type Headers, requestIdHeader } from './headers.ts';
 import { hopHeaders } from './http.ts';
 import type { Logger } from './logging.ts';
+import { Meter, type Usage } from './meter.ts';
 import { type RequestMetrics, unknownModel } from './metrics.ts';
 import { forward, type Outcome, type Upward } from './proxy.ts';
 
 /** How an exchange ended that was not refused. */
-type Ended = Exclude<Outcome, { kind: 'failed' }>;
+export type Ended = Extract<Outcome, { kind: 'answered' | 'cut' | 'left' }>;
 
 /** What a hop does its exchanges with. */
 export interface Hop {
@@ -18,21 +19,34 @@ export interface Hop {
 }
 
 /** Where a request goes, and what goes there. */
-export interface Destination extends Pick<Upward, 'dispatcher' | 'headers' | 'body'> {
-  /** How the one that answers is called in messages. */
-  who: string;
+export interface Destination extends Pick<Upward, 'dispatcher' | 'headers' | 'body' | 'declines'> {
   timeoutSeconds: number;
 }
+
+/** How long a client that waits for a stream hears nothing, in ms: below what load balancers cut idle connections at. */
+const heartbeatMs = 10_000;
 
 /** One request on its way through a hop. */
 export class Exchange {
   readonly request: FastifyRequest;
-  readonly #metrics: RequestMetrics;
+  readonly path: string;
+  /** When it came, in ms of `performance.now()`. */
+  readonly began = performance.now();
+  /** Headers of the answer, beside those of the hop. */
+  readonly answerHeaders: Headers = {};
+  readonly #reply: FastifyReply;
+  readonly #hop: Hop;
+  readonly #meter: Meter;
   #model: string | undefined;
+  #left: AbortController | undefined;
+  #beating: NodeJS.Timeout | undefined;
 
-  constructor(request: FastifyRequest, metrics: RequestMetrics) {
+  constructor(request: FastifyRequest, reply: FastifyReply, path: string, hop: Hop) {
     this.request = request;
-    this.#metrics = metrics;
+    this.path = path;
+    this.#reply = reply;
+    this.#hop = hop;
+    this.#meter = new Meter((seconds) => hop.metrics.betweenChunks(this.model, seconds));
   }
 
   /** Key of the model that the request is for. */
@@ -42,62 +56,125 @@ export class Exchange {
 
   /** To be called once it is known for which model, by its key, the request is. */
   isFor(model: string): void {
+    if (this.#model !== undefined) this.#hop.metrics.finished(this.#model);
     this.#model = model;
-    this.#metrics.started(model);
+    this.#hop.metrics.started(model);
   }
 
-  finished(route: string, status: number, seconds: number): void {
-    if (this.#model !== undefined) this.#metrics.finished(this.#model);
-    this.#metrics.observe(this.model, route, status, seconds);
+  /** Aborted when the client leaves. */
+  get left(): AbortSignal {
+    if (!this.#left) {
+      const controller = new AbortController();
+      const { raw } = this.#reply;
+      if (raw.destroyed) controller.abort();
+      else raw.once('close', () => controller.abort());
+      this.#left = controller;
+    }
+    return this.#left.signal;
   }
-}
 
-/** Adds a POST route whose requests are passed on to where `plan` says; it may throw a Refusal instead. */
-export function addProxyRoute(
-  app: FastifyInstance,
-  hop: Hop,
-  path: string,
-  plan: (exchange: Exchange) => Destination | Promise<Destination>,
-): void {
-  const handle = async (exchange: Exchange, response: Parameters<typeof forward>[0]): Promise<Ended> => {
-    if (hop.drain.refusing)
-      throw new Refusal(503, 'this server is shutting down, another takes over', { retryAfter: 1 });
-    const { who, timeoutSeconds, headers, ...destination } = await plan(exchange);
-    const { request } = exchange;
-    const outcome = await forward(response, {
+  /** What the answer cost in tokens, as far as it says so. */
+  get usage(): Usage | undefined {
+    return this.#meter.usage();
+  }
+
+  /** Sends the request on, and its answer back unless that is declined or fails before it has begun. */
+  async forward({ timeoutSeconds, headers, ...destination }: Destination): Promise<Outcome> {
+    const { request, path } = this;
+    const meter = this.#meter;
+    return forward(this.#reply.raw, {
       ...destination,
       path,
       headers: { ...allowedRequestHeaders(request.headers), ...headers, [requestIdHeader]: request.id },
       timeoutMs: timeoutSeconds * 1000,
-      answerHeaders: hopHeaders(request, hop.drain),
+      answerHeaders: this.#allHeaders(),
+      inStream: (status, body) => eventOf(refusalOf(status, body)),
+      onStart: (status, received) => {
+        this.#stopBeating();
+        meter.start(status, received);
+      },
+      onData: (chunk) => meter.data(chunk),
     });
-    if (outcome.kind !== 'failed') return outcome;
-    if (outcome.why === 'timeout') throw new Refusal(504, `${who} did not answer within ${timeoutSeconds} seconds`);
-    throw new Refusal(503, `${who} cannot be reached at the moment`, { retryAfter: 5, cause: outcome.cause });
-  };
+  }
 
+  /**
+   * Begins the answer to a stream's client that waits for more than its first byte, and keeps its connection from being
+   * taken for idle: comments, which every client of server-sent events ignores.
+   */
+  beat(): void {
+    const { raw } = this.#reply;
+    if (raw.headersSent || raw.destroyed) return;
+    this.#reply.hijack();
+    const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
+    raw.writeHead(200, { ...headers, ...this.#allHeaders() });
+    const say = () => raw.write(': waiting for a replica\n\n');
+    say();
+    this.#beating = setInterval(say, heartbeatMs);
+  }
+
+  /** Whether the answer's first line has gone out, so that an error has to be said within it. */
+  get isOpen(): boolean {
+    return this.#reply.raw.headersSent;
+  }
+
+  /** Ends an open answer with an error that the client reports. */
+  fail(refusal: Refusal): void {
+    this.#reply.raw.end(eventOf(refusal));
+  }
+
+  finished(status: number): void {
+    this.#stopBeating();
+    const { metrics } = this.#hop;
+    const { model, path } = this;
+    if (this.#model !== undefined) metrics.finished(this.#model);
+    metrics.observe(model, path, status, (performance.now() - this.began) / 1000);
+    const { firstAt } = this.#meter;
+    if (firstAt !== undefined && status < 400) metrics.firstByte(model, (firstAt - this.began) / 1000);
+    const { usage } = this;
+    if (usage) metrics.tokens(model, usage);
+  }
+
+  #allHeaders(): Headers {
+    return { ...hopHeaders(this.request, this.#hop.drain), ...this.answerHeaders };
+  }
+
+  #stopBeating(): void {
+    clearInterval(this.#beating);
+  }
+}
+
+/** Adds a POST route whose requests `handle` passes on, or refuses by throwing a Refusal. */
+export function addProxyRoute(
+  app: FastifyInstance,
+  hop: Hop,
+  path: string,
+  handle: (exchange: Exchange) => Promise<Ended>,
+): void {
   app.route({
     method: 'POST',
     url: path,
     handler: async (request, reply) => {
-      const began = performance.now();
-      const exchange = new Exchange(request, hop.metrics);
+      const exchange = new Exchange(request, reply, path, hop);
       const leave = hop.drain.enter();
       let status = 500;
       let cause: string | undefined;
       try {
-        const outcome = await handle(exchange, reply.raw);
+        if (hop.drain.refusing) {
+          throw new Refusal(503, 'this server is shutting down, another takes over', { retryAfter: 1 });
+        }
+        const outcome = await handle(exchange);
         reply.hijack();
         status = statusOf(outcome);
         if (outcome.kind === 'cut') cause = `the answer was cut short: ${reasonOf(outcome.cause)}`;
       } catch (error) {
         if (error instanceof Refusal) status = error.status;
         cause = reasonOf(error as Error);
-        throw error;
+        if (exchange.isOpen) exchange.fail(error instanceof Refusal ? error : new Refusal(500, 'internal error'));
+        else throw Object.assign(error as Error, { headers: exchange.answerHeaders });
       } finally {
         leave();
-        const milliseconds = Math.round(performance.now() - began);
-        exchange.finished(path, status, milliseconds / 1000);
+        exchange.finished(status);
+        const milliseconds = Math.round(performance.now() - exchange.began);
         const level = status >= 500 ? 'warn' : 'info';
         // A refusal's message may hold what the client wrote.
         const why = status >= 500 && { cause };
@@ -109,6 +186,28 @@ export function addProxyRoute(
     },
   });
 }
+
+/** What is to be said of an outcome that brought no answer; `who` is the one that should have given it. */
+export function refusalFor(outcome: Exclude<Outcome, Ended>, who: string, timeoutSeconds: number): Refusal {
+  if (outcome.kind === 'declined') return refusalOf(outcome.status, outcome.body, outcome.retryAfter);
+  if (outcome.why === 'timeout') return new Refusal(504, `${who} did not answer within ${timeoutSeconds} seconds`);
+  return new Refusal(503, `${who} cannot be reached at the moment`, { retryAfter: 5, cause: outcome.cause });
+}
+
+/** The error that an answer of either dialect speaks of. */
+function refusalOf(status: number, body: Buffer, retryAfter?: number): Refusal {
+  let message = `status ${status}`;
+  try {
+    const { error } = JSON.parse(body.toString()) as { error?: string | { message?: string } };
+    message = (typeof error === 'string' ? error : error?.message) ?? message;
+  } catch {
+    // Not JSON: its status has to do.
+  }
+  return new Refusal(status, message, retryAfter === undefined ? {} : { retryAfter });
+}
+
+/** An error as OpenAI sends it within a stream. */
+const eventOf = (refusal: Refusal) => Buffer.from(`data: ${JSON.stringify(errorBody('/v1/', refusal))}\n\n`);
 
 /** The status to count: what the client makes of a cut answer is no success, whatever its first line said. */
 function statusOf(outcome: Ended): number {

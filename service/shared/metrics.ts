@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Usage } from './meter.ts';
 
 /** The label of a request whose model is not configured: labels are bounded by the configuration, never by clients. */
 export const unknownModel = 'unknown';
@@ -10,6 +11,9 @@ export class RequestMetrics {
   readonly #duration: Histogram<'model' | 'route' | 'status'>;
   readonly #total: Counter<'model' | 'route' | 'status'>;
   readonly #inFlight: Gauge<'model'>;
+  readonly #firstByte: Histogram<'model'>;
+  readonly #between: Histogram<'model'>;
+  readonly #tokens: Counter<'model' | 'direction'>;
 
   constructor() {
     const registers = [this.registry];
@@ -33,6 +37,26 @@ export class RequestMetrics {
       labelNames: ['model'],
       registers,
     });
+    this.#firstByte = new Histogram({
+      name: 'model_time_to_first_token_seconds',
+      help: 'Time from the arrival of a request to the first byte of its answer, in seconds; of answers that are no errors.',
+      labelNames: ['model'],
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320],
+      registers,
+    });
+    this.#between = new Histogram({
+      name: 'model_inter_token_seconds',
+      help: 'Time between two chunks of a stream, which carry a token each unless the network joins them, in seconds.',
+      labelNames: ['model'],
+      buckets: [0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56],
+      registers,
+    });
+    this.#tokens = new Counter({
+      name: 'model_tokens_total',
+      help: 'Tokens of prompts that were evaluated (in) and of answers (out), as the answers tell.',
+      labelNames: ['model', 'direction'],
+      registers,
+    });
   }
 
   started(model: string): void {
@@ -41,6 +65,20 @@ export class RequestMetrics {
 
   finished(model: string): void {
     this.#inFlight.dec({ model });
+  }
+
+  /** Notes when an answer began, after the request came. */
+  firstByte(model: string, seconds: number): void {
+    this.#firstByte.observe({ model }, seconds);
+  }
+
+  betweenChunks(model: string, seconds: number): void {
+    this.#between.observe({ model }, seconds);
+  }
+
+  tokens(model: string, { read, written }: Usage): void {
+    this.#tokens.inc({ model, direction: 'in' }, read);
+    this.#tokens.inc({ model, direction: 'out' }, written);
   }
 
   /** Counts a request; `route` is a route's path, never a client's. */

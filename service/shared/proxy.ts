@@ -13,13 +13,22 @@ export interface Upward {
   timeoutMs: number;
   /** Headers for the answer, beside those from above. */
   answerHeaders: Headers;
+  /** Whether an answer of this status is not for the client: the caller gets it, and can try elsewhere. */
+  declines?(status: number): boolean;
+  /** Told of what goes down, as it goes. */
+  onStart?(status: number, headers: IncomingHttpHeaders): void;
+  onData?(chunk: Buffer): void;
+  /** Says an error of the one above within an answer whose first line has gone out already. */
+  inStream?(status: number, body: Buffer): Buffer;
 }
 
 /** How passing on a request ended. */
 export type Outcome =
   /** The whole answer went down. */
   | { kind: 'answered'; status: number }
-  /** Nothing went down yet: the caller can still send an error, or try elsewhere. */
+  /** Nothing of the answer went down: it is one that `declines` speaks of. */
+  | { kind: 'declined'; status: number; retryAfter: number | undefined; body: Buffer }
+  /** Nothing of the answer went down: the caller can still send an error, or try elsewhere. */
   | { kind: 'failed'; why: 'unreachable' | 'timeout'; cause: Error }
   /** The answer was cut short, and the client's connection with it, so that the client sees an error and no end. */
   | { kind: 'cut'; why: 'broken' | 'timeout'; status: number; cause: Error }
@@ -27,6 +36,9 @@ export type Outcome =
 
 const timedOut = new Error('the generation timeout has passed');
 const clientLeft = new Error('the client left');
+
+/** Of an answer that is not passed on, no more than this is kept, in bytes. */
+const keptBytes = 64 * 1024;
 
 /**
  * Passes a request up and its answer down, byte for byte and as fast as the client takes it. When the client leaves, the
@@ -37,6 +49,11 @@ export function forward(response: ServerResponse, up: Upward): Promise<Outcome> 
     let controller: Dispatcher.DispatchController | undefined;
     let stopped: Error | undefined;
     let status = 0;
+    let retryAfter: number | undefined;
+    let began = false;
+    let kept: Buffer[] | undefined;
+    let keptSize = 0;
+    let declined = false;
 
     const stop = (reason: Error) => {
       stopped ??= reason;
@@ -66,24 +83,44 @@ export function forward(response: ServerResponse, up: Upward): Promise<Outcome> 
         onResponseStart(_controller, code, received) {
           if (code < 200) return;
           status = code;
-          const passed = allowedResponseHeaders(received as IncomingHttpHeaders);
+          const answer = received as IncomingHttpHeaders;
+          if (up.declines?.(code)) {
+            declined = true;
+            kept = [];
+            const seconds = Number(answer['retry-after']);
+            if (Number.isFinite(seconds)) retryAfter = seconds;
+            return;
+          }
+          began = true;
+          up.onStart?.(code, answer);
+          if (response.headersSent) {
+            if (code >= 400) kept = [];
+            return;
+          }
+          const passed = allowedResponseHeaders(answer);
           response.writeHead(code, { ...passed, ...up.answerHeaders });
           // A stream's client hears that its answer has begun, even if the first byte takes long.
           if (passed['content-length'] === undefined) response.flushHeaders();
         },
         onResponseData(given, chunk) {
+          if (kept) {
+            if (keptSize < keptBytes) kept.push(chunk);
+            keptSize += chunk.length;
+            return;
+          }
+          up.onData?.(chunk);
           if (!response.write(chunk)) given.pause();
         },
         onResponseEnd() {
-          response.end();
+          const all = kept && Buffer.concat(kept);
+          if (declined) return end({ kind: 'declined', status, retryAfter, body: all! });
+          response.end(all && up.inStream?.(status, all));
           end({ kind: 'answered', status });
         },
         onResponseError(_controller, error) {
           if (stopped === clientLeft) return end({ kind: 'left' });
           const cause = error ?? new Error('unknown');
-          if (!response.headersSent) {
-            return end({ kind: 'failed', why: stopped === timedOut ? 'timeout' : 'unreachable', cause });
-          }
+          if (!began) return end({ kind: 'failed', why: stopped === timedOut ? 'timeout' : 'unreachable', cause });
           end({ kind: 'cut', why: stopped === timedOut ? 'timeout' : 'broken', status, cause });
           response.destroy();
         },
