@@ -1,18 +1,25 @@
 import { describe, expect, it } from 'vitest';
-import type { GatewayConfig } from '../../schema/config.ts';
+import type { GatewayConfig, GatewayModel } from '../../schema/config.ts';
 import { checkGatewayConfig, isOllamaName, Routing } from './routing.ts';
+
+const model = (name: string, server: string, more: Partial<GatewayModel> = {}): GatewayModel => ({
+  ...{ name, server, aliases: [], fallbacks: [], queue: { depth: 1, waitSeconds: 1, holdSeconds: 1 } },
+  ...more,
+});
 
 const config: GatewayConfig = {
   models: {
-    summary: { name: 'fineprint/summary', server: 'ollama-summary' },
-    llama: { name: 'llama3:70b', server: 'ollama-llama' },
+    summary: model('fineprint/summary', 'ollama-summary', { aliases: ['gpt-4o-mini', 'OpenAI/GPT-5:mini', 'summary'] }),
+    llama: model('llama3:70b', 'ollama-llama', { fallbacks: ['llama3', 'summary'] }),
     // The key of one model may be the name of another: the key wins.
-    llama3: { name: 'other:latest', server: 'ollama-llama' },
+    llama3: model('other:latest', 'ollama-llama', { fallbacks: ['llama'] }),
   },
   servers: {
-    'ollama-llama': { url: 'http://ollama-llama:8080' },
-    'ollama-summary': { url: 'http://ollama-summary:8080' },
+    'ollama-llama': { url: 'http://ollama-llama:8080', slots: 4 },
+    'ollama-summary': { url: 'http://ollama-summary:8080', slots: 4 },
   },
+  namespace: '',
+  apiKeysFile: '',
   generationTimeoutSeconds: 600,
   maxBodyMiB: 32,
   logLevel: 'info',
@@ -26,6 +33,9 @@ describe('Routing', () => {
     ['Summary:latest', 'summary', false],
     ['fineprint/summary', 'summary', true],
     ['FinePrint/Summary:latest', 'summary', true],
+    ['gpt-4o-mini', 'summary', false],
+    ['gpt-4o-mini:latest', 'summary', false],
+    ['openai/gpt-5:mini', 'summary', false],
     ['llama', 'llama', false],
     ['LLAMA3:70b', 'llama', true],
     ['registry.ollama.ai/library/llama3:70b', 'llama', true],
@@ -37,30 +47,70 @@ describe('Routing', () => {
     expect(isOllamaName(target, given)).toBe(ollamaName);
   });
 
-  it.each(['summary:v2', 'llama3:8b', '', '/', ':', '__proto__', 'constructor'])('does not know %j', (given) => {
-    expect(routing.resolve(given)).toBeUndefined();
+  it.each(['summary:v2', 'llama3:8b', 'gpt-4o', 'gpt-5', '', '/', ':', '__proto__', 'constructor'])(
+    'does not know %j',
+    (given) => {
+      expect(routing.resolve(given)).toBeUndefined();
+    },
+  );
+
+  it('gives with a model its server and what is configured of it', () => {
+    expect(routing.resolve('summary')).toEqual({
+      key: 'summary',
+      name: 'fineprint/summary',
+      server: 'ollama-summary',
+      url: 'http://ollama-summary:8080',
+      model: config.models.summary,
+    });
+  });
+
+  it('gives the fallbacks of a model in their order, without those that they have themselves', () => {
+    const fallbacks = (key: string) => routing.fallbacksOf(routing.resolve(key)!).map((target) => target.key);
+    expect(fallbacks('llama')).toEqual(['llama3', 'summary']);
+    expect(fallbacks('llama3')).toEqual(['llama']);
+    expect(fallbacks('summary')).toEqual([]);
   });
 });
 
 describe('checkGatewayConfig', () => {
+  const a = model('llama3', 'ollama-llama');
+  const b = model('team/b', 'ollama-llama');
+  const problems = (models: Record<string, GatewayModel>) => checkGatewayConfig({ ...config, models });
+
   it('accepts what is sound', () => {
     expect(checkGatewayConfig(config)).toEqual([]);
   });
 
   it('refuses a model of a server that there is not', () => {
-    const models = { llama: { name: 'llama3', server: 'nowhere' } };
-    expect(checkGatewayConfig({ ...config, models })).toEqual([
+    expect(problems({ llama: model('llama3', 'nowhere') })).toEqual([
       'models.llama.server: there is no server nowhere: name one of ollama-llama, ollama-summary',
     ]);
   });
 
   it('refuses two models of one name, however it is written', () => {
-    const models = {
-      a: { name: 'llama3', server: 'ollama-llama' },
-      b: { name: 'Llama3:latest', server: 'ollama-llama' },
-    };
-    expect(checkGatewayConfig({ ...config, models })).toEqual([
+    expect(problems({ a, b: model('Llama3:latest', 'ollama-llama') })).toEqual([
       'models.b.name: Llama3:latest is the name of models.a too: give each its own',
+    ]);
+  });
+
+  it.each([
+    ['the key', 'B:latest', 'models.a.aliases: B:latest is the key of models.b: take another'],
+    ['the name', 'Team/B', 'models.a.aliases: Team/B is the name of models.b: take another'],
+  ])('refuses an alias that is %s of another model', (_what, alias, problem) => {
+    expect(problems({ a: { ...a, aliases: [alias] }, b })).toEqual([problem]);
+  });
+
+  it('refuses an alias that two models have, however it is written', () => {
+    expect(problems({ a: { ...a, aliases: ['gpt-4o'] }, b: { ...b, aliases: ['GPT-4o:latest'] } })).toEqual([
+      'models.b.aliases: GPT-4o:latest is an alias of models.a: take another',
+    ]);
+  });
+
+  it('refuses a fallback that there is not, by its key, and the model itself', () => {
+    expect(problems({ a: { ...a, fallbacks: ['team/b', 'b', 'a', 'constructor'] }, b })).toEqual([
+      'models.a.fallbacks: there is no model team/b: name the key of one',
+      'models.a.fallbacks: a is the model itself: name another, or none',
+      'models.a.fallbacks: there is no model constructor: name the key of one',
     ]);
   });
 });

@@ -1,4 +1,4 @@
-import type { GatewayConfig } from '../../schema/config.ts';
+import type { GatewayConfig, GatewayModel } from '../../schema/config.ts';
 import { canonicalName } from '../shared/names.ts';
 
 /** A model and where it is served. */
@@ -9,8 +9,10 @@ export interface Target {
   name: string;
   /** Name of the server that has it. */
   server: string;
-  /** Where the server's agents answer. */
+  /** Where the server answers as a whole. */
   url: string;
+  /** What else the configuration says of it. */
+  model: GatewayModel;
 }
 
 /** Which model a name means. Made anew from each configuration. */
@@ -18,25 +20,29 @@ export class Routing {
   readonly targets: Target[];
   readonly #byKey: Map<string, Target>;
   readonly #byName: Map<string, Target>;
-  readonly #byKeyAsName: Map<string, Target>;
+  readonly #byFurtherName: Map<string, Target>;
 
   constructor({ models, servers }: GatewayConfig) {
-    this.targets = Object.entries(models).map(([key, { name, server }]) => ({
-      key,
-      name,
-      server,
-      url: servers[server]!.url,
-    }));
-    const index = (keyOf: (target: Target) => string) => new Map(this.targets.map((target) => [keyOf(target), target]));
-    this.#byKey = index(({ key }) => key);
-    this.#byName = index(({ name }) => canonicalName(name));
-    this.#byKeyAsName = index(({ key }) => canonicalName(key));
+    this.targets = Object.entries(models).map(([key, model]) => {
+      const { name, server } = model;
+      return { key, name, server, url: servers[server]!.url, model };
+    });
+    const index = (namesOf: (target: Target) => string[]) =>
+      new Map(this.targets.flatMap((target) => namesOf(target).map((name) => [name, target])));
+    this.#byKey = index(({ key }) => [key]);
+    this.#byName = index(({ name }) => [canonicalName(name)]);
+    this.#byFurtherName = index(({ key, model }) => [key, ...model.aliases].map(canonicalName));
   }
 
-  /** The model that a client means by its key, or by a name that Ollama would take for it. */
+  /** The model that a client means by its key, by an alias, or by a name that Ollama would take for it. */
   resolve(given: string): Target | undefined {
     const name = canonicalName(given);
-    return this.#byKey.get(given) ?? this.#byName.get(name) ?? this.#byKeyAsName.get(name);
+    return this.#byKey.get(given) ?? this.#byName.get(name) ?? this.#byFurtherName.get(name);
+  }
+
+  /** The models that may answer in place of another, the first of them first. Those of these are not among them. */
+  fallbacksOf({ model }: Target): Target[] {
+    return model.fallbacks.map((key) => this.#byKey.get(key)!);
   }
 }
 
@@ -59,5 +65,36 @@ export function checkGatewayConfig({ models, servers }: GatewayConfig): string[]
     if (owner) problems.push(`models.${key}.name: ${name} is the name of models.${owner} too: give each its own`);
     owners.set(canonicalName(name), key);
   }
+  return [...problems, ...checkAliases(models), ...checkFallbacks(models)];
+}
+
+/** A model may have its own key among its aliases, which lists it under that name too. */
+function checkAliases(models: GatewayConfig['models']): string[] {
+  const problems: string[] = [];
+  const keys = new Map(Object.keys(models).map((key) => [canonicalName(key), key]));
+  const names = new Map(Object.entries(models).map(([key, { name }]) => [canonicalName(name), key]));
+  const aliases = new Map<string, string>();
+  for (const [key, model] of Object.entries(models)) {
+    for (const alias of model.aliases) {
+      const name = canonicalName(alias);
+      const say = (what: string, owner: string | undefined) => {
+        if (owner === undefined || owner === key) return false;
+        problems.push(`models.${key}.aliases: ${alias} is ${what} of models.${owner}: take another`);
+        return true;
+      };
+      say('the key', keys.get(name)) || say('the name', names.get(name)) || say('an alias', aliases.get(name));
+      aliases.set(name, key);
+    }
+  }
   return problems;
+}
+
+function checkFallbacks(models: GatewayConfig['models']): string[] {
+  return Object.entries(models).flatMap(([key, { fallbacks }]) =>
+    fallbacks.flatMap((fallback) => {
+      if (fallback === key) return `models.${key}.fallbacks: ${fallback} is the model itself: name another, or none`;
+      if (Object.hasOwn(models, fallback)) return [];
+      return `models.${key}.fallbacks: there is no model ${fallback}: name the key of one`;
+    }),
+  );
 }
