@@ -95,7 +95,8 @@ function parse(body: Buffer, start: number, end: number): unknown {
   }
 }
 
-function skipSpace(body: Buffer, from: number): number {
+/** The first byte from there on that is no white space. */
+export function skipSpace(body: Buffer, from: number): number {
   let at = from;
   while (isSpace(body[at])) at++;
   return at;
@@ -111,7 +112,8 @@ function endOfString(body: Buffer, from: number): number {
   }
 }
 
-function endOfValue(body: Buffer, from: number): number {
+/** Where the value that begins there ends; throws a Refusal when it does not. */
+export function endOfValue(body: Buffer, from: number): number {
   if (body[from] === quote) return endOfString(body, from);
   let depth = 0;
   for (let at = from; at < body.length; at++) {
