@@ -1,0 +1,527 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createLogger } from '../shared/logging.ts';
+import type { Slots } from './prober.ts';
+import { type Lease, ReplicaSet } from './replicas.ts';
+
+const log = createLogger('test', 'error');
+
+/** The same numbers in every run (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
+    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
+    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const urlsOf = (count: number) => Array.from({ length: count }, (_, n) => `http://10.0.${n >> 8}.${n & 255}:8080`);
+const [a, b, c] = urlsOf(3) as [string, string, string];
+
+/** What the agents say, and what was asked and heard of them. */
+class Agents {
+  readonly sick = new Set<string>();
+  readonly probed: string[] = [];
+  readonly polled: string[] = [];
+  /** Requests that the agents have in flight: by URL, for the model `m`. */
+  readonly inFlight = new Map<string, number>();
+  slotsEach = 4;
+  silent = false;
+  readonly rooms: (string | undefined)[] = [];
+  readonly set: ReplicaSet;
+
+  constructor(slots: number, urls: string[], random = seeded(1)) {
+    this.set = new ReplicaSet(slots, {
+      log,
+      random,
+      isReady: async (url) => {
+        this.probed.push(url);
+        return !this.sick.has(url);
+      },
+      slotsOf: async (url): Promise<Slots> => {
+        this.polled.push(url);
+        if (this.silent) throw new Error('status 404');
+        return { models: { m: { slots: this.slotsEach, inFlight: this.inFlight.get(url) ?? 0 } } };
+      },
+      onRoom: (model) => this.rooms.push(model),
+    });
+    this.set.update(urls);
+  }
+
+  take(count: number, affinity?: number): Lease[] {
+    return Array.from({ length: count }, () => this.set.acquire('m', affinity)!);
+  }
+
+  /** As many failures of one replica. */
+  fail(url: string, count: number): void {
+    const others = new Set(this.set.list().flatMap((replica) => (replica.url === url ? [] : [replica.url])));
+    for (let n = 0; n < count; n++) this.set.acquire('m', undefined, others)!.release('failed');
+  }
+
+  stateOf(url: string) {
+    return this.set.list().find((replica) => replica.url === url);
+  }
+}
+
+let opened: Agents[] = [];
+function agents(slots: number, urls: string[], random?: () => number): Agents {
+  const all = new Agents(slots, urls, random);
+  opened.push(all);
+  return all;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  for (const { set } of opened) set.close();
+  opened = [];
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+/** The rooms told of since the last time, after the microtask that tells. */
+async function roomsOf({ rooms }: Agents) {
+  await Promise.resolve();
+  return rooms.splice(0);
+}
+
+const countBy = (urls: string[]) =>
+  urls.reduce((counts, url) => counts.set(url, (counts.get(url) ?? 0) + 1), new Map<string, number>());
+
+describe('leases', () => {
+  it('are as many as there are slots, for each model and each replica', () => {
+    const { set } = agents(2, [a, b]);
+    const leases = Array.from({ length: 4 }, () => set.acquire('m')!);
+    expect(countBy(leases.map(({ url }) => url))).toEqual(new Map([a, b].map((url) => [url, 2])));
+    expect(set.acquire('m')).toBeUndefined();
+    expect(set.acquire('other')).toBeDefined();
+    leases[0]!.release('answered');
+    expect(set.acquire('m')?.url).toBe(leases[0]!.url);
+  });
+
+  it('are counted once, however often they are released', () => {
+    const { set } = agents(2, [a]);
+    const [one, two] = [set.acquire('m')!, set.acquire('n')!];
+    expect([set.inFlight(), set.inFlight('m'), set.inFlight('n')]).toEqual([2, 1, 1]);
+    for (const result of ['unused', 'answered', 'failed', 'full'] as const) one.release(result);
+    expect([set.inFlight(), set.inFlight('m'), set.inFlight('n')]).toEqual([1, 0, 1]);
+    two.release('answered');
+    expect(set.list()).toEqual([{ url: a, state: 'in use', inFlight: 0, models: {}, full: [] }]);
+  });
+
+  it('keep away from the replicas that were named', () => {
+    const { set } = agents(8, [a, b, c]);
+    for (const affinity of [undefined, 1, 2, 3]) {
+      expect(set.acquire('m', affinity, new Set([a, c]))!.url).toBe(b);
+      expect(set.acquire('m', affinity, new Set([a, b, c]))).toBeUndefined();
+    }
+  });
+
+  it('come and go with the number of slots', async () => {
+    const all = agents(1, [a]);
+    const { set } = all;
+    const first = set.acquire('m')!;
+    await roomsOf(all);
+    set.slots = 3;
+    expect(await roomsOf(all)).toEqual([undefined]);
+    const more = [set.acquire('m')!, set.acquire('m')!];
+    expect(set.acquire('m')).toBeUndefined();
+    set.slots = 1;
+    first.release('answered');
+    more[0]!.release('answered');
+    expect(set.acquire('m')).toBeUndefined();
+    more[1]!.release('answered');
+    expect(set.acquire('m')).toBeDefined();
+  });
+
+  it('all come back, whatever happens in between', async () => {
+    const random = seeded(7);
+    const all = agents(3, urlsOf(8), random);
+    const { set } = all;
+    const open: Lease[] = [];
+    const results = ['answered', 'answered', 'failed', 'full', 'unused'] as const;
+    const pick = (count: number) => Math.floor(random() * count);
+    for (let step = 0; step < 20_000; step++) {
+      if (random() < 0.01) set.update(urlsOf(12).filter(() => random() < 0.7));
+      if (random() < 0.05) await vi.advanceTimersByTimeAsync(pick(2000));
+      const affinity = random() < 0.5 ? pick(2 ** 32) : undefined;
+      const lease = random() < 0.55 && set.acquire(`m${pick(3)}`, affinity);
+      if (lease) open.push(lease);
+      else if (open.length > 0) open.splice(pick(open.length), 1)[0]!.release(results[pick(5)]!);
+      expect(set.inFlight()).toBe(open.length);
+    }
+    for (const lease of open) lease.release('answered');
+    set.update(urlsOf(12));
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect([set.inFlight(), set.inFlight('m0'), set.inFlight('m1'), set.inFlight('m2')]).toEqual([0, 0, 0, 0]);
+    expect(set.list()).toHaveLength(12);
+    expect(set.list()).toEqual(
+      expect.arrayContaining(urlsOf(12).map((url) => ({ url, state: 'in use', inFlight: 0, models: {}, full: [] }))),
+    );
+  });
+});
+
+describe('the choice', () => {
+  it('of two at random keeps replicas about as loaded as each other', () => {
+    const random = seeded(3);
+    const all = agents(1000, urlsOf(20), random);
+    const open = all.take(400);
+    for (let n = 0; n < 4000; n++) {
+      open.splice(Math.floor(random() * open.length), 1)[0]!.release('answered');
+      open.push(all.set.acquire('m')!);
+    }
+    // One at random would leave the most loaded with about 30 of 20 on average.
+    const loads = all.set.list().map(({ inFlight }) => inFlight);
+    expect(Math.max(...loads)).toBeLessThanOrEqual(25);
+    expect(Math.min(...loads)).toBeGreaterThanOrEqual(15);
+  });
+
+  it('of two at random takes every replica as often', () => {
+    const { set } = agents(1, urlsOf(10), seeded(5));
+    const urls = Array.from({ length: 10_000 }, () => {
+      const lease = set.acquire('m')!;
+      lease.release('answered');
+      return lease.url;
+    });
+    const counts = [...countBy(urls).values()];
+    expect(counts).toHaveLength(10);
+    for (const count of counts) expect(Math.abs(count - 1000)).toBeLessThan(150);
+  });
+
+  it('by affinity is the same replica as long as that is not busier than others', () => {
+    const { set } = agents(100, urlsOf(10));
+    const home = set.acquire('m', 42)!;
+    home.release('answered');
+    for (let n = 0; n < 5; n++) {
+      const lease = set.acquire('m', 42)!;
+      expect(lease.url).toBe(home.url);
+      lease.release('answered');
+    }
+    // With nothing in flight elsewhere a second request at the same time is more than its share, and goes to the next.
+    const [first, second, third] = [1, 2, 3].map(() => set.acquire('m', 42)!);
+    expect(first!.url).toBe(home.url);
+    expect(new Set([first, second, third].map((lease) => lease!.url)).size).toBe(3);
+    first!.release('answered');
+    expect(set.acquire('m', 42)!.url).toBe(home.url);
+  });
+
+  it('by affinity spreads conversations over replicas, and models apart', () => {
+    const { set } = agents(1, urlsOf(10));
+    const random = seeded(11);
+    let same = 0;
+    const urls = Array.from({ length: 10_000 }, () => {
+      const affinity = Math.floor(random() * 2 ** 32);
+      const lease = set.acquire('m', affinity)!;
+      lease.release('answered');
+      const other = set.acquire('other', affinity)!;
+      other.release('answered');
+      if (other.url === lease.url) same++;
+      return lease.url;
+    });
+    for (const count of countBy(urls).values()) expect(Math.abs(count - 1000)).toBeLessThan(150);
+    expect(Math.abs(same - 1000)).toBeLessThan(150);
+  });
+
+  it('by affinity leaves no replica with more than 1.25 times its share', () => {
+    const replicas = 16;
+    const all = agents(1000, urlsOf(replicas));
+    // All of one conversation: what affinity alone would pile up on one replica.
+    for (let open = 1; open <= 800; open++) {
+      expect(all.set.acquire('m', 42)).toBeDefined();
+      const most = Math.max(...all.set.list().map(({ inFlight }) => inFlight));
+      expect(most).toBeLessThanOrEqual(Math.ceil((1.25 * open) / replicas));
+    }
+  });
+
+  it('by affinity counts only the replicas that may take the request', () => {
+    const { set } = agents(2, urlsOf(4));
+    const leases = Array.from({ length: 8 }, () => set.acquire('m', 42));
+    expect(leases.every((lease) => lease !== undefined)).toBe(true);
+    expect(set.acquire('m', 42)).toBeUndefined();
+  });
+
+  it('by affinity moves only the share of a replica that comes or goes', () => {
+    const { set } = agents(1, urlsOf(10));
+    const homes = () =>
+      Array.from({ length: 5000 }, (_, n) => {
+        const lease = set.acquire('m', Math.imul(n, 0x9e3779b1) >>> 0)!;
+        lease.release('unused');
+        return lease.url;
+      });
+    const ten = homes();
+    const eleventh = urlsOf(11).at(-1)!;
+    set.update(urlsOf(11));
+    const eleven = homes();
+    const moved = eleven.filter((url, n) => url !== ten[n]);
+    expect(new Set(moved)).toEqual(new Set([eleventh]));
+    expect(Math.abs(moved.length - 5000 / 11)).toBeLessThan(90);
+    set.update(urlsOf(10));
+    expect(homes()).toEqual(ten);
+    set.update(urlsOf(10).filter((url) => url !== a));
+    const nine = homes();
+    expect(ten.every((url, n) => url === a || url === nine[n])).toBe(true);
+  });
+});
+
+describe('another list of replicas', () => {
+  it('keeps the state of those that stay', async () => {
+    const all = agents(4, [a, b]);
+    all.take(3);
+    all.fail(b, 3);
+    const before = all.stateOf(a);
+    await roomsOf(all);
+    all.set.update([c, b, a, a]);
+    expect(await roomsOf(all)).toEqual([undefined]);
+    expect(all.set.known).toBe(3);
+    expect(all.stateOf(a)).toEqual(before);
+    expect(all.stateOf(b)?.state).toBe('ejected');
+    all.set.update([a, b, c]);
+    expect(await roomsOf(all)).toEqual([]);
+  });
+
+  it('lets those that go finish what they have, and no more', async () => {
+    const all = agents(4, [a]);
+    const [lease, other] = all.take(2);
+    all.set.update([b]);
+    expect(all.set.known).toBe(1);
+    expect(all.stateOf(a)).toMatchObject({ state: 'gone', inFlight: 2 });
+    expect(all.take(4).every(({ url }) => url === b)).toBe(true);
+    expect(all.set.acquire('m')).toBeUndefined();
+    await roomsOf(all);
+    lease!.release('answered');
+    other!.release('failed');
+    expect(await roomsOf(all)).toEqual([]);
+    expect(all.stateOf(a)).toBeUndefined();
+    expect(all.set.acquire('m')).toBeUndefined();
+  });
+
+  it('counts what is still open on one that comes back, and trusts it anew', async () => {
+    const all = agents(4, [a, b]);
+    const [lease] = [all.set.acquire('m', undefined, new Set([b]))!];
+    all.fail(a, 3);
+    all.set.update([b]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(all.probed).toEqual([]);
+    all.set.update([a, b]);
+    expect(all.stateOf(a)).toMatchObject({ state: 'in use', inFlight: 1 });
+    lease!.release('answered');
+    expect(all.stateOf(a)).toMatchObject({ inFlight: 0, models: {} });
+  });
+
+  it('may be empty', () => {
+    const { set } = agents(4, [a]);
+    set.update([]);
+    expect([set.known, set.ejected, set.allEjected, set.acquire('m'), set.list()]).toEqual([
+      ...[0, 0, false, undefined],
+      [],
+    ]);
+  });
+});
+
+describe('the circuit', () => {
+  it('opens after three failures in a row, and no sooner', () => {
+    const all = agents(4, [a, b]);
+    all.fail(a, 2);
+    all.set.acquire('m', undefined, new Set([b]))!.release('answered');
+    all.fail(a, 2);
+    expect(all.set.ejected).toBe(0);
+    all.fail(a, 1);
+    expect([all.set.ejected, all.set.allEjected, all.stateOf(a)?.state]).toEqual([1, false, 'ejected']);
+    expect(all.take(4).every(({ url }) => url === b)).toBe(true);
+    expect(all.set.acquire('m')).toBeUndefined();
+  });
+
+  it('says when no replica is left', () => {
+    const all = agents(4, [a, b]);
+    all.fail(a, 3);
+    all.fail(b, 3);
+    expect([all.set.allEjected, all.set.acquire('m'), all.set.acquire('m', 1)]).toEqual([true, undefined, undefined]);
+  });
+
+  it('closes after one good answer of the prober, which asks ever less often', async () => {
+    const all = agents(4, [a, b]);
+    all.sick.add(a);
+    all.fail(a, 3);
+    await roomsOf(all);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(all.probed).toEqual([a]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(all.probed.length).toBeGreaterThan(2);
+    await vi.advanceTimersByTimeAsync(600_000);
+    const probes = all.probed.length;
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(all.probed.length - probes).toBeGreaterThanOrEqual(20);
+    expect(all.probed.length - probes).toBeLessThanOrEqual(40);
+    expect([all.set.ejected, await roomsOf(all)]).toEqual([1, []]);
+    all.sick.clear();
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect([all.set.ejected, await roomsOf(all)]).toEqual([0, [undefined]]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('opens at the next failure of one that was put back, until it has answered', async () => {
+    const all = agents(4, [a, b]);
+    all.fail(a, 3);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(all.set.ejected).toBe(0);
+    all.fail(a, 1);
+    expect(all.set.ejected).toBe(1);
+    // To be ready without answering is worth ever less.
+    await vi.advanceTimersByTimeAsync(900);
+    expect(all.set.ejected).toBe(1);
+    await vi.advanceTimersByTimeAsync(1100);
+    expect(all.set.ejected).toBe(0);
+    all.set.acquire('m', undefined, new Set([b]))!.release('answered');
+    all.fail(a, 2);
+    expect(all.set.ejected).toBe(0);
+  });
+
+  it('minds no failures but failures', () => {
+    const all = agents(4, [a]);
+    for (const result of ['unused', 'full', 'unused', 'full'] as const) {
+      all.set.acquire('m')!.release(result);
+      all.set.freed(a, 'm');
+    }
+    expect(all.set.ejected).toBe(0);
+  });
+
+  it('asks no more once the set is closed', async () => {
+    const all = agents(4, [a]);
+    all.fail(a, 3);
+    all.set.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(all.probed).toEqual([]);
+  });
+});
+
+describe('a full replica', () => {
+  it('gets no request for the model, and all for others', () => {
+    const all = agents(4, [a, b]);
+    const lease = all.set.acquire('m')!;
+    lease.release('full');
+    expect(all.stateOf(lease.url)?.full).toEqual(['m']);
+    expect(all.take(4).every(({ url }) => url !== lease.url)).toBe(true);
+    expect(all.set.acquire('m')).toBeUndefined();
+    expect(countBy(Array.from({ length: 8 }, () => all.set.acquire('other')!.url)).get(lease.url)).toBe(4);
+  });
+
+  it('gets one more for each of ours that ends, since others fill it too', async () => {
+    const all = agents(4, [a]);
+    const [one, two, three] = all.take(3);
+    await roomsOf(all);
+    three!.release('full');
+    expect([await roomsOf(all), all.set.acquire('m')]).toEqual([[], undefined]);
+    one!.release('answered');
+    expect(await roomsOf(all)).toEqual(['m']);
+    expect(all.set.acquire('m')).toBeDefined();
+    expect(all.set.acquire('m')).toBeUndefined();
+    two!.release('unused');
+    expect(all.set.acquire('m')).toBeDefined();
+    expect(all.set.acquire('m')).toBeUndefined();
+  });
+
+  it('gets what it takes once it says that it has room', async () => {
+    const all = agents(4, [a]);
+    const [mine, refused] = all.take(2);
+    all.inFlight.set(a, 4);
+    refused!.release('full');
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([all.set.acquire('m'), all.polled.length > 1]).toEqual([undefined, true]);
+    await roomsOf(all);
+    all.inFlight.set(a, 2);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(await roomsOf(all)).toContain('m');
+    expect(all.take(2).every((lease) => lease)).toBe(true);
+    expect(all.set.acquire('m')).toBeUndefined();
+    // The others' requests have ended: it is ours alone, and needs no asking any more.
+    all.inFlight.set(a, 0);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([all.stateOf(a)?.full, vi.getTimerCount()]).toEqual([[], 0]);
+    expect(all.set.acquire('m')).toBeDefined();
+    mine!.release('answered');
+  });
+
+  it('is asked more often while requests wait for it, and by one request at a time', async () => {
+    const all = agents(4, [a, b]);
+    all.inFlight.set(a, 4);
+    all.set.acquire('m', undefined, new Set([b]))!.release('full');
+    await vi.advanceTimersByTimeAsync(60_000);
+    all.polled.length = 0;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(all.polled.length).toBeLessThanOrEqual(13);
+    expect(all.polled.length).toBeGreaterThanOrEqual(11);
+    all.take(4);
+    all.polled.length = 0;
+    for (let n = 0; n < 600; n++) {
+      expect(all.set.acquire('m')).toBeUndefined();
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(all.polled.length).toBeLessThanOrEqual(61);
+    expect(all.polled.length).toBeGreaterThanOrEqual(50);
+    expect(new Set(all.polled)).toEqual(new Set([a]));
+  });
+
+  it('is tried again when it does not say what it takes', async () => {
+    const all = agents(4, [a]);
+    all.silent = true;
+    all.set.acquire('m')!.release('full');
+    await roomsOf(all);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([await roomsOf(all), vi.getTimerCount()]).toEqual([['m'], 0]);
+    expect(all.set.acquire('m')).toBeDefined();
+  });
+
+  it('has room as soon as somebody says so', async () => {
+    const all = agents(4, [a]);
+    await roomsOf(all);
+    all.set.acquire('m')!.release('full');
+    all.set.freed(a, 'other');
+    all.set.freed(b, 'm');
+    expect([await roomsOf(all), all.set.acquire('m')]).toEqual([[], undefined]);
+    all.set.freed(a, 'm');
+    expect(await roomsOf(all)).toEqual(['m']);
+    expect(all.set.acquire('m')).toBeDefined();
+  });
+
+  it('is forgotten when it goes', async () => {
+    const all = agents(4, [a]);
+    all.set.acquire('m')!.release('full');
+    all.set.update([]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([all.polled, vi.getTimerCount()]).toEqual([[], 0]);
+    all.set.update([a]);
+    expect(all.set.acquire('m')).toBeDefined();
+  });
+});
+
+describe('the news of room', () => {
+  it('comes once for all that happens at a time, after it has happened', async () => {
+    const all = agents(4, [a, b]);
+    const leases = [...all.take(3), all.set.acquire('other')!];
+    await roomsOf(all);
+    for (const lease of leases) lease.release('answered');
+    expect(all.rooms).toEqual([]);
+    expect(await roomsOf(all)).toEqual(['m', 'other']);
+    all.set.acquire('m')!.release('answered');
+    all.set.update([a, b, c]);
+    expect(await roomsOf(all)).toEqual([undefined]);
+  });
+
+  it('lets whoever hears it acquire and release at once', async () => {
+    let heard = 0;
+    const set = new ReplicaSet(1, {
+      log,
+      isReady: async () => true,
+      slotsOf: async () => ({ models: {} }),
+      onRoom: () => {
+        if (++heard < 5) set.acquire('m')!.release('answered');
+      },
+    });
+    set.update([a]);
+    await vi.advanceTimersByTimeAsync(0);
+    expect([heard, set.inFlight()]).toEqual([5, 0]);
+    set.close();
+  });
+});

@@ -1,0 +1,416 @@
+import type { Logger } from '../shared/logging.ts';
+import { hash32 } from './affinity.ts';
+import { type Backoff, waitMs } from './backoff.ts';
+import type { Slots } from './prober.ts';
+
+/** How many failures in a row it takes until a replica is asked no more. */
+const failuresToEject = 3;
+
+/** When an ejected replica is asked whether it is ready. */
+const probing: Backoff = { firstMs: 1000, longestMs: 30_000 };
+
+/** How much more than its share of the requests a replica may have for the sake of its cache. */
+const loadFactor = 1.25;
+
+/** How often it is looked which full replicas are to be asked whether they have room, in ms. */
+const tickMs = 100;
+
+/**
+ * The longest time in ms until one is asked again, which doubles from that of a look: while requests find no replica, and
+ * while others have room, so that it is not forgotten.
+ */
+const longestPollMs = { wanted: 1000, idle: 5000 };
+
+/**
+ * How a lease ended: with an answer to its end; with a connection refused or lost; with the agent's word that it is full;
+ * or without anything having been sent.
+ */
+export type Result = 'answered' | 'failed' | 'full' | 'unused';
+
+/** The right to send one request to a replica. */
+export interface Lease {
+  readonly url: string;
+  /** To be called once when the request has ended; further calls do nothing. */
+  release(result: Result): void;
+}
+
+export interface ReplicaSetOptions {
+  log: Logger;
+  /** Whether a replica says that it is ready. */
+  isReady(url: string): Promise<boolean>;
+  /** What the agent of a replica takes; may reject. */
+  slotsOf(url: string): Promise<Slots>;
+  /**
+   * Called soon after a later acquire might succeed where an earlier one did not: for one model, or without it for any.
+   */
+  onRoom?(model?: string): void;
+  random?: () => number;
+}
+
+/** A replica as a status page shows it. */
+export interface ReplicaStatus {
+  url: string;
+  /** `gone`: not to be asked any more, but still answering. */
+  state: 'in use' | 'ejected' | 'gone';
+  inFlight: number;
+  /** Requests in flight by model. */
+  models: Record<string, number>;
+  /** Models for which it takes no more at the moment. */
+  full: string[];
+}
+
+/** What a replica has of one model's requests. */
+interface Load {
+  inFlight: number;
+  /** How many of ours it takes as far as its agent told; others ask it too. */
+  limit: number;
+}
+
+class Replica {
+  readonly url: string;
+  readonly seed: number;
+  readonly loads = new Map<string, Load>();
+  inFlight = 0;
+  gone = false;
+  ejected = false;
+  /** Failures in a row. */
+  failures = 0;
+  /** Probes since it last answered a request. */
+  probes = 0;
+  probeTimer: NodeJS.Timeout | undefined;
+  /** Polls since it was last found full, whether one is under way, and when the last one ended. */
+  polls = 0;
+  polling = false;
+  polledAt = 0;
+
+  constructor(url: string) {
+    this.url = url;
+    this.seed = hash32(url);
+  }
+
+  mayTake(model: string, slots: number): boolean {
+    if (this.ejected || this.gone) return false;
+    const load = this.loads.get(model);
+    return !load || (load.inFlight < slots && load.inFlight < load.limit);
+  }
+
+  loadOf(model: string): Load {
+    const known = this.loads.get(model);
+    if (known) return known;
+    const load = { inFlight: 0, limit: Number.POSITIVE_INFINITY };
+    this.loads.set(model, load);
+    return load;
+  }
+
+  /** The models of which it is known that it does not take any number. */
+  limited(): [string, Load][] {
+    return [...this.loads].filter(([, { limit }]) => limit !== Number.POSITIVE_INFINITY);
+  }
+
+  /** As if nothing had ever been heard of it. */
+  forget(): void {
+    clearTimeout(this.probeTimer);
+    Object.assign(this, { ejected: false, failures: 0, probes: 0, polls: 0 });
+    for (const [model, load] of this.loads) this.lift(model, load);
+  }
+
+  lift(model: string, load: Load): void {
+    load.limit = Number.POSITIVE_INFINITY;
+    if (load.inFlight === 0) this.loads.delete(model);
+  }
+}
+
+/**
+ * The replicas of one server, and which of them gets the next request.
+ *
+ * Requests of one conversation go to one replica, whose cache has their prefix, as long as that has no more than 1.25 times
+ * its share: consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam: "Consistent Hashing with Bounded
+ * Loads", SODA 2018), over the order of rendezvous hashing (Thaler, Ravishankar 1998), in which a replica that comes
+ * takes its own share of the conversations and moves no other. The rest goes to the less loaded of two at random
+ * (Mitzenmacher 2001): gateways that know nothing of each other don't run all to the same one.
+ *
+ * A choice looks at every replica: 0.4 µs with ten of them, 30 µs with a thousand, which is 3 % of a core at 1,000 requests/s.
+ */
+export class ReplicaSet {
+  #slots: number;
+  readonly #options: ReplicaSetOptions;
+  readonly #random: () => number;
+  /** All by URL, those too that are gone but have leases. */
+  readonly #replicas = new Map<string, Replica>();
+  /** Those that are not gone. */
+  #live: Replica[] = [];
+  readonly #inFlight = new Map<string, number>();
+  readonly #seeds = new Map<string, number>();
+  #total = 0;
+  /** The replicas with limits, and when an acquire last failed, by model. */
+  readonly #limited = new Set<Replica>();
+  readonly #missedAt = new Map<string, number>();
+  #ticks: NodeJS.Timeout | undefined;
+  #rooms: Set<string | undefined> | undefined;
+  #closed = false;
+
+  /** `slots`: requests for one model that a replica gets at a time. */
+  constructor(slots: number, options: ReplicaSetOptions) {
+    this.#slots = slots;
+    this.#options = options;
+    this.#random = options.random ?? Math.random;
+  }
+
+  get slots(): number {
+    return this.#slots;
+  }
+
+  set slots(slots: number) {
+    const more = slots > this.#slots;
+    this.#slots = slots;
+    if (more) this.#tellRoom();
+  }
+
+  /** How many replicas there are. */
+  get known(): number {
+    return this.#live.length;
+  }
+
+  /** How many of them are asked no more, since they failed. */
+  get ejected(): number {
+    return this.#live.reduce((count, { ejected }) => count + (ejected ? 1 : 0), 0);
+  }
+
+  /** Whether there are replicas, but none that may be asked. */
+  get allEjected(): boolean {
+    return this.#live.length > 0 && this.#live.every(({ ejected }) => ejected);
+  }
+
+  /** Requests in flight, on replicas that are gone too: of one model, or of all. */
+  inFlight(model?: string): number {
+    return model === undefined ? this.#total : (this.#inFlight.get(model) ?? 0);
+  }
+
+  list(): ReplicaStatus[] {
+    return [...this.#replicas.values()].map(({ url, gone, ejected, inFlight, loads }) => ({
+      url,
+      state: gone ? 'gone' : ejected ? 'ejected' : 'in use',
+      inFlight,
+      models: Object.fromEntries([...loads].map(([model, load]) => [model, load.inFlight])),
+      full: [...loads].flatMap(([model, load]) => (load.inFlight >= load.limit ? [model] : [])),
+    }));
+  }
+
+  /** Takes another list of replicas: those that stay keep their state, those that go finish what they have. */
+  update(urls: Iterable<string>): void {
+    const wanted = new Set(urls);
+    for (const replica of this.#live) if (!wanted.has(replica.url)) this.#retire(replica);
+    let added = false;
+    for (const url of wanted) {
+      const known = this.#replicas.get(url);
+      if (known && !known.gone) continue;
+      // The address may be another pod's by now: of the one before only the open requests count.
+      if (known) known.gone = false;
+      else this.#replicas.set(url, new Replica(url));
+      added = true;
+    }
+    this.#live = [...this.#replicas.values()].filter(({ gone }) => !gone);
+    if (added) this.#tellRoom();
+  }
+
+  /**
+   * A lease on a replica that can take one more request for the model now; undefined when none can. Requests with the same
+   * affinity get the same replica while it has room.
+   */
+  acquire(model: string, affinity?: number, except?: ReadonlySet<string>): Lease | undefined {
+    const able = this.#live.filter((replica) => replica.mayTake(model, this.#slots) && !except?.has(replica.url));
+    const replica = affinity === undefined ? this.#lighterOfTwo(able) : preferred(able, affinity ^ this.#seedOf(model));
+    if (replica) return this.#lease(replica, model);
+    this.#missedAt.set(model, performance.now());
+    return undefined;
+  }
+
+  /** Takes the word of a replica's agent that it has room for the model again. */
+  freed(url: string, model: string): void {
+    const replica = this.#replicas.get(url);
+    const load = replica?.loads.get(model);
+    if (!replica || !load) return;
+    replica.lift(model, load);
+    if (replica.mayTake(model, this.#slots)) this.#tellRoom(model);
+  }
+
+  /** Ends everything in the background. Leases can still be released. */
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#ticks);
+    for (const { probeTimer } of this.#replicas.values()) clearTimeout(probeTimer);
+  }
+
+  /** So that the models of a server don't all have the same favourite for a conversation. */
+  #seedOf(model: string): number {
+    const known = this.#seeds.get(model);
+    if (known !== undefined) return known;
+    const seed = hash32(model);
+    this.#seeds.set(model, seed);
+    return seed;
+  }
+
+  #lighterOfTwo(able: Replica[]): Replica | undefined {
+    if (able.length < 2) return able[0];
+    const first = Math.floor(this.#random() * able.length);
+    // Another one than the first.
+    const second = (first + 1 + Math.floor(this.#random() * (able.length - 1))) % able.length;
+    const [one, other] = [able[first]!, able[second]!];
+    return other.inFlight < one.inFlight ? other : one;
+  }
+
+  #lease(replica: Replica, model: string): Lease {
+    const load = replica.loadOf(model);
+    load.inFlight++;
+    replica.inFlight++;
+    this.#count(model, 1);
+    let open = true;
+    return {
+      url: replica.url,
+      release: (result) => {
+        if (!open) return;
+        open = false;
+        load.inFlight--;
+        replica.inFlight--;
+        this.#count(model, -1);
+        this.#judge(replica, load, result);
+        if (load.inFlight === 0 && load.limit === Number.POSITIVE_INFINITY) replica.loads.delete(model);
+        if (replica.gone && replica.inFlight === 0) this.#replicas.delete(replica.url);
+        if (result !== 'full' && replica.mayTake(model, this.#slots)) this.#tellRoom(model);
+      },
+    };
+  }
+
+  #count(model: string, change: 1 | -1): void {
+    this.#total += change;
+    const count = (this.#inFlight.get(model) ?? 0) + change;
+    if (count === 0) this.#inFlight.delete(model);
+    else this.#inFlight.set(model, count);
+  }
+
+  #judge(replica: Replica, load: Load, result: Result): void {
+    if (replica.gone) return;
+    if (result === 'answered') {
+      replica.failures = 0;
+      replica.probes = 0;
+    } else if (result === 'failed') {
+      replica.failures++;
+      if (replica.failures >= failuresToEject && !replica.ejected) this.#eject(replica);
+    } else if (result === 'full') {
+      // It has as many as it takes; when one of them ends, there is room for one again.
+      load.limit = load.inFlight;
+      this.#pollLater(replica);
+    }
+  }
+
+  #retire(replica: Replica): void {
+    replica.gone = true;
+    replica.forget();
+    this.#limited.delete(replica);
+    if (replica.inFlight === 0) this.#replicas.delete(replica.url);
+  }
+
+  #eject(replica: Replica): void {
+    replica.ejected = true;
+    this.#options.log.warn({ replica: replica.url, failures: replica.failures }, 'replica ejected');
+    this.#probeLater(replica);
+  }
+
+  #probeLater(replica: Replica): void {
+    if (this.#closed) return;
+    clearTimeout(replica.probeTimer);
+    const wait = waitMs(probing, replica.probes, this.#random);
+    replica.probeTimer = setTimeout(() => void this.#probe(replica), wait).unref();
+  }
+
+  async #probe(replica: Replica): Promise<void> {
+    replica.probes++;
+    const ready = await this.#options.isReady(replica.url).catch(() => false);
+    if (!replica.ejected || this.#closed) return;
+    if (!ready) return this.#probeLater(replica);
+    replica.ejected = false;
+    // On trial: to be ready is not yet to answer, and one more failure ejects it for longer.
+    replica.failures = failuresToEject - 1;
+    this.#options.log.info({ replica: replica.url }, 'replica put back');
+    this.#tellRoom();
+  }
+
+  #pollLater(replica: Replica): void {
+    if (this.#limited.has(replica) || this.#closed) return;
+    this.#limited.add(replica);
+    replica.polls = 0;
+    replica.polledAt = performance.now();
+    this.#ticks ??= setInterval(() => this.#tick(), tickMs).unref();
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const replica of this.#limited) {
+      const models = replica.limited().map(([model]) => model);
+      if (models.length === 0) this.#limited.delete(replica);
+      else if (!replica.polling && now >= this.#pollDue(replica, models)) void this.#poll(replica);
+    }
+    if (this.#limited.size > 0) return;
+    clearInterval(this.#ticks);
+    this.#ticks = undefined;
+  }
+
+  #pollDue({ polledAt, polls }: Replica, models: string[]): number {
+    const wanted = models.some((model) => (this.#missedAt.get(model) ?? 0) > polledAt);
+    return polledAt + Math.min(wanted ? longestPollMs.wanted : longestPollMs.idle, tickMs * 2 ** polls);
+  }
+
+  /** Asks a full replica whether it has room. Where it does not say, a request will tell. */
+  async #poll(replica: Replica): Promise<void> {
+    replica.polling = true;
+    const slots = await this.#options.slotsOf(replica.url).catch(() => undefined);
+    replica.polling = false;
+    replica.polls++;
+    replica.polledAt = performance.now();
+    if (this.#closed || replica.gone) return;
+    for (const [model, load] of replica.limited()) {
+      const told = slots?.models?.[model];
+      load.limit = told ? load.inFlight + Math.max(0, told.slots - told.inFlight) : Number.POSITIVE_INFINITY;
+      if (load.limit >= this.#slots) this.freed(replica.url, model);
+      else if (replica.mayTake(model, this.#slots)) this.#tellRoom(model);
+    }
+  }
+
+  /** Once for all that happens at a time. */
+  #tellRoom(model?: string): void {
+    if (this.#closed || !this.#options.onRoom) return;
+    if (!this.#rooms) {
+      this.#rooms = new Set();
+      queueMicrotask(() => {
+        const rooms = this.#rooms!;
+        this.#rooms = undefined;
+        if (rooms.has(undefined)) this.#options.onRoom!();
+        else for (const room of rooms) this.#options.onRoom!(room);
+      });
+    }
+    this.#rooms.add(model);
+  }
+}
+
+/** The one that a key ranks highest of those that have no more than their bounded share. */
+function preferred(able: Replica[], key: number): Replica | undefined {
+  const total = able.reduce((sum, { inFlight }) => sum + inFlight, 0);
+  // The least loaded one is always within this.
+  const bound = Math.ceil((loadFactor * (total + 1)) / able.length);
+  let best: Replica | undefined;
+  let bestRank = -1;
+  for (const replica of able) {
+    if (replica.inFlight >= bound) continue;
+    const rank = mix(key ^ replica.seed);
+    if (rank > bestRank) [best, bestRank] = [replica, rank];
+  }
+  return best;
+}
+
+/** A permutation of the numbers of 32 bits in which every bit depends on all (the end of MurmurHash3). */
+function mix(number: number): number {
+  let bits = number;
+  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+  return (bits ^ (bits >>> 16)) >>> 0;
+}
