@@ -1,4 +1,5 @@
 import type { GatewayConfig, GatewayModel } from '../../schema/config.ts';
+import { Refusal } from '../shared/errors.ts';
 import { canonicalName } from '../shared/names.ts';
 
 /** A model and where it is served. */
@@ -40,10 +41,23 @@ export class Routing {
     return this.#byKey.get(given) ?? this.#byName.get(name) ?? this.#byFurtherName.get(name);
   }
 
+  /** The same; throws a Refusal where there is none. */
+  find(given: string): Target {
+    const target = this.resolve(given);
+    if (target) return target;
+    throw modelNotFound(given);
+  }
+
   /** The models that may answer in place of another, the first of them first. Those of these are not among them. */
   fallbacksOf({ model }: Target): Target[] {
     return model.fallbacks.map((key) => this.#byKey.get(key)!);
   }
+}
+
+/** Said of a model that there is not, and of one that the client may not know of. */
+export function modelNotFound(given: string): Refusal {
+  const more = { param: 'model', code: 'model_not_found' };
+  return new Refusal(404, `model '${given.slice(0, 255)}' not found`, more);
 }
 
 /** Whether Ollama itself would take what the client wrote for the model. */
