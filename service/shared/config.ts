@@ -38,7 +38,9 @@ export function parseConfig<K extends Kind>(
   try {
     config = JSON.parse(text);
   } catch (error) {
-    throw new ConfigError(`${file}: not JSON: ${(error as Error).message}: correct it`);
+    // Without what Node cites of the text: that may be a key, or have several lines.
+    const problem = (error as Error).message.replace(/, (\.\.\.)?".*$/s, '');
+    throw new ConfigError(`${file}: not JSON: ${problem}: correct it`);
   }
   const validate = validator(kind);
   const problems = validate(config) ? check(config as Kinds[K]) : validate.errors!.filter(isCause).map(describe);
@@ -88,7 +90,7 @@ export class ConfigFile<K extends Kind> {
       this.#text = readFileSync(file, 'utf8');
     } catch (error) {
       throw new ConfigError(
-        `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}): name another with --config`,
+        `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}): name another ${kind === 'ApiKeys' ? 'in apiKeysFile' : 'with --config'}`,
       );
     }
     this.current = parseConfig(file, this.#text, kind, check);
