@@ -34,21 +34,21 @@ const projects: TestProjectInlineConfiguration[] = [
     test: { name: 'npm', include: files.npm, testTimeout: minute },
   },
   {
-    // The first test that asks for Helm may have to wait for its build.
     test: {
       name: 'render',
       include: files.render,
       exclude: ofOthers('ollama', 'cluster'),
+      globalSetup: ['ci/testing/tools-setup.ts'],
       testTimeout: minute,
-      hookTimeout: 60 * minute,
     },
   },
   {
     test: {
       name: 'ollama',
       include: files.ollama,
+      globalSetup: ['ci/testing/tools-setup.ts'],
       testTimeout: 2 * minute,
-      hookTimeout: 30 * minute,
+      hookTimeout: 2 * minute,
       fileParallelism: false,
     },
   },
