@@ -5,8 +5,8 @@ import { Refusal } from '../shared/errors.ts';
 const routes = ['/api/pull', '/api/push', '/api/create', '/api/copy', '/api/delete', '/api/blobs/*'];
 
 const why =
-  'models of this fleet come from its registry, not from clients: ' +
-  'to add, change or remove one, change it there (or in the values of its Helm release) and upgrade the release';
+  'models of this fleet come from its registry, not from clients (GET /api/tags lists them): ' +
+  'to add, change or remove one, change the registry, or the values of the Helm release, and upgrade the release';
 
 /** Answers the routes that would change models with what to do instead, whatever their method. */
 export function addManagedRoutes(app: FastifyInstance): void {
