@@ -109,10 +109,15 @@ describe('a prompt', () => {
     expect(of({ prompt: 'a', context: [] })).toBe(of({ prompt: 'a' }));
   });
 
-  it.each(['{"prompt":""}', '{"prompt":null}', '{"prompt":5}', '{"prompt":[]}', '{"system":"a"}', '{"input":"a"}', '{}'])(
-    'is missing in %s',
-    (body) => {
-      expect(of(body)).toBeUndefined();
-    },
-  );
+  it.each([
+    '{"prompt":""}',
+    '{"prompt":null}',
+    '{"prompt":5}',
+    '{"prompt":[]}',
+    '{"system":"a"}',
+    '{"input":"a"}',
+    '{}',
+  ])('is missing in %s', (body) => {
+    expect(of(body)).toBeUndefined();
+  });
 });
