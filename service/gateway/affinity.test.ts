@@ -54,7 +54,7 @@ describe('messages', () => {
     expect(first).toBeTypeOf('number');
     expect(chat(user('what is this?', { images }), assistant('a cat'), user('sure?'))).toBe(first);
     expect(chat(user('what is that?', { images }))).not.toBe(first);
-    const many = Array.from({ length: 50_000 }, (_, n) => ({ role: 'tool', content: String(n) }));
+    const many = Array.from({ length: 40 }, (_, n) => ({ role: 'tool', content: String(n) }));
     expect(chat(...many, user('a'))).toBe(chat(...many, user('b')));
     expect(chat(...many.toReversed(), user('a'))).not.toBe(chat(...many, user('a')));
   });
@@ -65,21 +65,25 @@ describe('messages', () => {
   });
 
   it.each([
-    '{"messages":[]}',
-    '{"messages":null}',
-    '{"messages":{}}',
-    '{"messages":"user"}',
-    '{"messages":[1,"user",null]}',
-    '{"messages":[[{"role":"user"}]]}',
-    '{"messages":[{"role":"system"}]}',
-    '{"messages":[{"role":"system"},]}',
-    '{"messages":[{"role":"system"} {"role":"user"}]}',
-    '{"messages":[{"role" "user"}]}',
-    '{"messages":[{"role":7}]}',
-    '{"messages":[{"\\x":1}]}',
-    '{"messages":[{]]}',
-  ])('knows nothing of %s', (body) => {
-    expect(of(body)).toBeUndefined();
+    '[]',
+    'null',
+    '{}',
+    '"user"',
+    '[1,"user",null]',
+    '[[{"role":"user"}]]',
+    '[{"role":"system"}]',
+    '[{"role":"system"},]',
+    '[{"role":"system"} {"role":"user"}]',
+    '[{"role" "user"}]',
+    '[{"role":7}]',
+    '[{"\\x":1}]',
+    '[{]]',
+    '[{"role":"us',
+    '[',
+    '',
+  ])('knows nothing of %s', (messages) => {
+    const members = new Map([['messages', { start: 12, end: 12 + messages.length }]]);
+    expect(affinityOf(Buffer.from(`{"messages":${messages}}`), members)).toBeUndefined();
   });
 });
 

@@ -310,6 +310,20 @@ describe('another list of replicas', () => {
     expect(all.stateOf(a)).toMatchObject({ inFlight: 0, models: {} });
   });
 
+  it('does not judge one that is gone by what becomes of its requests', async () => {
+    const all = agents(4, [a]);
+    const leases = all.take(4);
+    all.set.update([b]);
+    for (const lease of leases.slice(0, 3)) lease.release('failed');
+    expect(vi.getTimerCount()).toBe(0);
+    all.set.update([a, b]);
+    expect(all.stateOf(a)).toMatchObject({ state: 'in use', inFlight: 1 });
+    all.set.update([b]);
+    leases[3]!.release('full');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([all.probed, all.polled, all.set.list().length]).toEqual([[], [], 1]);
+  });
+
   it('may be empty', () => {
     const { set } = agents(4, [a]);
     set.update([]);
@@ -461,6 +475,23 @@ describe('a full replica', () => {
     expect(all.polled.length).toBeLessThanOrEqual(61);
     expect(all.polled.length).toBeGreaterThanOrEqual(50);
     expect(new Set(all.polled)).toEqual(new Set([a]));
+  });
+
+  it('is not asked again before it has answered', async () => {
+    const asked: PromiseWithResolvers<Slots>[] = [];
+    const slotsOf = () => {
+      asked.push(Promise.withResolvers());
+      return asked.at(-1)!.promise;
+    };
+    const set = new ReplicaSet(4, { log, isReady: async () => true, slotsOf });
+    set.update([a]);
+    set.acquire('m')!.release('full');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([asked.length, set.acquire('m')]).toEqual([1, undefined]);
+    asked[0]!.resolve({ models: { m: { slots: 4, inFlight: 0 } } });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(set.acquire('m')).toBeDefined();
+    set.close();
   });
 
   it('is tried again when it does not say what it takes', async () => {

@@ -306,7 +306,6 @@ export class ReplicaSet {
   #retire(replica: Replica): void {
     replica.gone = true;
     replica.forget();
-    this.#limited.delete(replica);
     if (replica.inFlight === 0) this.#replicas.delete(replica.url);
   }
 
