@@ -2,12 +2,19 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Refusal } from '../shared/errors.ts';
 import type { Catalog, MayAsk } from './catalog.ts';
-import { modelNotFound, type Routing } from './routing.ts';
+import type { Routing } from './routing.ts';
 
-/** Who knows the clients by what they say of themselves. */
+/** Who knows the clients by what they say of themselves, as a KeyRing does. */
 export interface Clients {
   /** Throws a Refusal for one that may not ask at all. */
-  identify(headers: IncomingHttpHeaders): { mayAsk(key: string): boolean };
+  identify(headers: IncomingHttpHeaders): Client;
+}
+
+/** A client, and which models it may ask, by their keys. */
+export interface Client {
+  mayAsk(key: string): boolean;
+  /** Throws a Refusal for a model that it may not ask. */
+  checkModel(key: string): void;
 }
 
 /** The routes that tell what the fleet has, of all servers together: of each client's models, and of no others. */
@@ -32,9 +39,9 @@ export function addListings(
   // Names have slashes.
   app.get<{ Params: { '*': string } }>('/v1/models/*', async (request) => {
     const given = request.params['*'];
-    const may = mayAsk(request);
+    const client = keys.identify(request.headers);
     const target = routing().find(given);
-    if (!may(target.key)) throw modelNotFound(given);
+    client.checkModel(target.key);
     return catalog.model(target, given);
   });
 }

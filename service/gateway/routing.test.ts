@@ -51,6 +51,8 @@ describe('Routing', () => {
     'does not know %j',
     (given) => {
       expect(routing.resolve(given)).toBeUndefined();
+      const problem = { status: 404, code: 'model_not_found', message: `model '${given}' not found` };
+      expect(() => routing.find(given)).toThrow(expect.objectContaining(problem));
     },
   );
 

@@ -45,19 +45,13 @@ export class Routing {
   find(given: string): Target {
     const target = this.resolve(given);
     if (target) return target;
-    throw modelNotFound(given);
+    throw new Refusal(404, `model '${given.slice(0, 255)}' not found`, { param: 'model', code: 'model_not_found' });
   }
 
   /** The models that may answer in place of another, the first of them first. Those of these are not among them. */
   fallbacksOf({ model }: Target): Target[] {
     return model.fallbacks.map((key) => this.#byKey.get(key)!);
   }
-}
-
-/** Said of a model that there is not, and of one that the client may not know of. */
-export function modelNotFound(given: string): Refusal {
-  const more = { param: 'model', code: 'model_not_found' };
-  return new Refusal(404, `model '${given.slice(0, 255)}' not found`, more);
 }
 
 /** Whether Ollama itself would take what the client wrote for the model. */
