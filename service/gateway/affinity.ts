@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import { endOfValue, type Span, skipSpace, topLevelMembers } from '../shared/body.ts';
+import { type Span, topLevelMembers } from '../shared/body.ts';
+import { endOfValue, skipSpace } from '../shared/json.ts';
 
 /** How far into the messages the first user's is looked for, in bytes and in messages: further on there are images. */
 const walkedBytes = 256 * 1024;

@@ -1,37 +1,82 @@
 import type { IncomingMessage } from 'node:http';
+import { roomOf } from './body-memory.ts';
 import { Refusal } from './errors.ts';
+import { endOfKey, endOfValue, expected, malformed, maxDepth, skipColon, skipSpace } from './json.ts';
 
 /** How long a client may go on sending a body that is too large before it is told so, in ms. */
 const lingerMs = 5000;
 
+/** Most members of a body, and longest key in bytes: far more than any request has, and few enough to keep. */
+const maxMembers = 1000;
+const maxKeyBytes = 1000;
+
+/** Longest name of a model in a body, in bytes: four times what Ollama takes. */
+const maxNameBytes = 1000;
+
 /**
- * The whole body of a request; throws a Refusal when it has more than `limit` bytes. What comes beyond the limit is read
- * and dropped first: a connection that is closed while its client still writes loses the answer.
+ * The whole body of a request; throws a Refusal when it has more than `limit` bytes, or there is no memory for it. What is
+ * not taken is read and dropped first: a connection that is closed while its client still writes loses the answer.
  */
 export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const room = roomOf(request);
+    const body = new Growing();
     const collect = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > limit) drop();
-      else chunks.push(chunk);
+      if (body.size + chunk.length > limit) drop(tooLarge(limit));
+      else if (!room.take(body.size + chunk.length)) drop(tooMuch());
+      else body.add(chunk);
     };
-    const finish = () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-    const drop = () => {
+    const finish = () => resolve(body.bytes);
+    const drop = (refusal: Refusal) => {
       const refuse = () => {
         clearTimeout(timer);
-        reject(new Refusal(413, `request body too large: the limit is ${limit / 1024 ** 2} MiB`));
+        reject(refusal);
       };
       const timer = setTimeout(refuse, lingerMs);
-      chunks.length = 0;
+      body.clear();
       request.off('data', collect).off('end', finish).on('end', refuse).resume();
     };
-    request.on('error', () => reject(new Refusal(499, 'the client left')));
+    const leave = () => reject(new Refusal(499, 'the client left'));
+    // One that has left before anybody listens says so no more.
+    if (request.destroyed && !request.readableEnded) return leave();
+    request.on('error', leave);
     request.on('end', finish);
-    if (Number(request.headers['content-length'] ?? 0) > limit) drop();
+    if (Number(request.headers['content-length'] ?? 0) > limit) drop(tooLarge(limit));
     else request.on('data', collect);
   });
+}
+
+const tooLarge = (limit: number) => new Refusal(413, `request body too large: the limit is ${limit / 1024 ** 2} MiB`);
+
+const tooMuch = () => new Refusal(503, 'there is no memory for another large request at the moment', { retryAfter: 1 });
+
+/** Bytes that come in pieces. They are copied together at once: a client that sends them one by one must not cost an object each. */
+class Growing {
+  #bytes: Buffer = Buffer.alloc(0);
+  size = 0;
+
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.size);
+  }
+
+  add(chunk: Buffer): void {
+    const size = this.size + chunk.length;
+    if (this.size === 0) this.#bytes = chunk;
+    else {
+      if (size > this.#bytes.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#bytes.length));
+        this.#bytes.copy(larger, 0, 0, this.size);
+        this.#bytes = larger;
+      }
+      chunk.copy(this.#bytes, this.size);
+    }
+    this.size = size;
+  }
+
+  clear(): void {
+    this.#bytes = Buffer.alloc(0);
+    this.size = 0;
+  }
 }
 
 /** Where the value of a member begins and ends in a body. */
@@ -40,40 +85,48 @@ export interface Span {
   end: number;
 }
 
-const quote = 0x22;
-const backslash = 0x5c;
-const isSpace = (byte: number | undefined) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
-
 /**
- * The members of the JSON object that a body is: lower-case key to the span of its value, the last one where a key comes
- * twice. So does Ollama's decoder read them, which ignores the case of keys too. Nothing is built from the body, which may be
- * many MiB of images: values are stepped over, and what is wrong inside of them Ollama says itself. Throws a Refusal when
- * the body is no object.
+ * The members of the JSON object that a body is: lower-case key to the span of its value. Nothing is built from the body,
+ * which may be many MiB of images. Throws a Refusal when the body is not an object and nothing else, and when a key comes
+ * twice: Ollama would take the last one, or both together where they are objects, and a hop must not read it otherwise.
  */
 export function topLevelMembers(body: Buffer): Map<string, Span> {
   const members = new Map<string, Span>();
   let at = skipSpace(body, 0);
-  if (body[at] !== 0x7b) throw malformed(body.length === 0 ? 'it is empty' : 'it is not an object');
+  if (body[at] !== 0x7b) throw malformed(at === body.length ? 'it is empty' : 'it is not an object');
   at = skipSpace(body, at + 1);
-  if (body[at] === 0x7d) return members;
-  for (;;) {
-    if (body[at] !== quote) throw malformed(`a key was expected at byte ${at}`);
-    const keyEnd = endOfString(body, at);
-    const key = String(parse(body, at, keyEnd)).toLowerCase();
-    at = skipSpace(body, keyEnd);
-    if (body[at] !== 0x3a) throw malformed(`a colon was expected at byte ${at}`);
-    const start = skipSpace(body, at + 1);
-    const end = endOfValue(body, start);
+  while (body[at] !== 0x7d) {
+    const keyEnd = endOfKey(body, at);
+    const key = foldedKey(body, at, keyEnd);
+    const start = skipColon(body, keyEnd);
+    const end = endOfValue(body, start, maxDepth - 1);
+    if (members.has(key)) throw new Refusal(400, `the request body has ${JSON.stringify(key)} twice`, { param: key });
+    if (members.size === maxMembers) throw new Refusal(400, `the request body has more than ${maxMembers} members`);
     members.set(key, { start, end });
     at = skipSpace(body, end);
-    if (body[at] === 0x7d) return members;
-    if (body[at] !== 0x2c) throw malformed(`a comma or the object's end was expected at byte ${at}`);
+    if (body[at] === 0x7d) break;
+    if (body[at] !== 0x2c) throw expected(body, at, "a comma or the object's end");
     at = skipSpace(body, at + 1);
+    if (body[at] === 0x7d) throw expected(body, at, 'a key');
   }
+  if (skipSpace(body, at + 1) < body.length) throw malformed(`it goes on after the object's end at byte ${at + 1}`);
+  return members;
 }
 
-/** The string at a span; undefined for null, which Ollama's decoder takes as absent. */
+/**
+ * A key as Ollama's decoder compares it with those that it knows: without regard to case, in which two letters beyond
+ * ASCII count as some of ASCII's, the Kelvin sign (to which JavaScript agrees) and the long s.
+ */
+function foldedKey(body: Buffer, start: number, end: number): string {
+  if (end - start > maxKeyBytes) throw new Refusal(400, `the request body has a key of more than ${maxKeyBytes} bytes`);
+  return String(parse(body, start, end))
+    .toLowerCase()
+    .replaceAll('ſ', 's');
+}
+
+/** The name at a span; undefined for null, which Ollama's decoder takes as absent. */
 export function stringAt(body: Buffer, key: string, span: Span | undefined): string | undefined {
+  if (span && span.end - span.start > maxNameBytes) throw new Refusal(400, `${key} is too long`, { param: key });
   const value = span && parse(body, span.start, span.end);
   if (value === undefined || value === null) return undefined;
   if (typeof value !== 'string') throw new Refusal(400, `${key} must be a string`, { param: key });
@@ -85,46 +138,4 @@ export function withStringAt(body: Buffer, span: Span, value: string): Buffer {
   return Buffer.concat([body.subarray(0, span.start), Buffer.from(JSON.stringify(value)), body.subarray(span.end)]);
 }
 
-const malformed = (problem: string) => new Refusal(400, `the request body is not valid JSON: ${problem}`);
-
-function parse(body: Buffer, start: number, end: number): unknown {
-  try {
-    return JSON.parse(body.toString('utf8', start, end));
-  } catch {
-    throw malformed(`a value was expected at byte ${start}`);
-  }
-}
-
-/** The first byte from there on that is no white space. */
-export function skipSpace(body: Buffer, from: number): number {
-  let at = from;
-  while (isSpace(body[at])) at++;
-  return at;
-}
-
-function endOfString(body: Buffer, from: number): number {
-  for (let at = from + 1; ; at++) {
-    at = body.indexOf(quote, at);
-    if (at < 0) throw malformed('a string has no end');
-    let escapes = 0;
-    while (body[at - 1 - escapes] === backslash) escapes++;
-    if (escapes % 2 === 0) return at + 1;
-  }
-}
-
-/** Where the value that begins there ends; throws a Refusal when it does not. */
-export function endOfValue(body: Buffer, from: number): number {
-  if (body[from] === quote) return endOfString(body, from);
-  let depth = 0;
-  for (let at = from; at < body.length; at++) {
-    const byte = body[at]!;
-    if (byte === quote) at = endOfString(body, at) - 1;
-    else if (byte === 0x7b || byte === 0x5b) depth++;
-    else if (byte === 0x7d || byte === 0x5d) {
-      if (depth === 0) return at;
-      depth--;
-      if (depth === 0) return at + 1;
-    } else if (depth === 0 && (byte === 0x2c || isSpace(byte))) return at;
-  }
-  throw malformed('it ends too early');
-}
+const parse = (body: Buffer, start: number, end: number): unknown => JSON.parse(body.toString('utf8', start, end));
