@@ -109,6 +109,12 @@ export const families = {
     minutes: 1,
     tools: { ...bin('yamllint', 'yamllint'), ...bin('yamale', 'yamale') },
   },
+  // Packages for scripts of python3, in the folder `lib` of the family: no commands.
+  clients: {
+    kind: 'python',
+    minutes: 1,
+    tools: {},
+  },
 } as const satisfies Record<string, Family>;
 
 export type FamilyName = keyof typeof families;
