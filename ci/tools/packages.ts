@@ -24,6 +24,7 @@ const packages = {
   nft: 'nftables',
   buildah: 'buildah',
   mmdebstrap: 'mmdebstrap',
+  '/usr/sbin/nginx': 'nginx',
 } as const;
 
 export type SystemTool = keyof typeof packages;

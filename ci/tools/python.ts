@@ -38,11 +38,13 @@ export async function pythonBuild(name: string, folder: string, family: PythonFa
   };
 }
 
+/** Guarded, since what starts worker processes has each of them import the file that it was started by. */
 function starter(command: string): string {
   return `#!/usr/bin/env python3
 import importlib.metadata, os, sys
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), 'lib'))
-scripts = importlib.metadata.entry_points(group='console_scripts', name='${command}')
-sys.exit(next(iter(scripts)).load()())
+if __name__ == '__main__':
+    scripts = importlib.metadata.entry_points(group='console_scripts', name='${command}')
+    sys.exit(next(iter(scripts)).load()())
 `;
 }

@@ -109,6 +109,25 @@ export const families = {
     minutes: 1,
     tools: { ...bin('yamllint', 'yamllint'), ...bin('yamale', 'yamale') },
   },
+  bench: {
+    kind: 'go',
+    minutes: 1,
+    packages: ['./fake-ollama', './stream-load', 'tool'],
+    cgo: false,
+    variables: { 'main.Version': '{github.com/tsenart/vegeta/v12}' },
+    renames: {},
+    links: {},
+    tools: {
+      ...bin('vegeta', 'github.com/tsenart/vegeta/v12'),
+      ...bin('fake-ollama', 'model-management/ci/tools/bench'),
+      ...bin('stream-load', 'model-management/ci/tools/bench'),
+    },
+  },
+  litellm: {
+    kind: 'python',
+    minutes: 2,
+    tools: bin('litellm', 'litellm'),
+  },
   // Packages for scripts of python3, in the folder `lib` of the family: no commands.
   clients: {
     kind: 'python',
