@@ -66,6 +66,7 @@ describe('the way of a request', () => {
       connection: 'close',
       'content-type': 'application/x-ndjson',
       'transfer-encoding': 'chunked',
+      'x-model-management-model': 'small',
       'x-request-id': 'abc-123',
     });
   });

@@ -1,44 +1,72 @@
 import type { FastifyInstance } from 'fastify';
 import type { GatewayConfig } from '../../schema/config.ts';
 import packageJson from '../package.json' with { type: 'json' };
-import { readBody, stringAt, topLevelMembers, withStringAt } from '../shared/body.ts';
+import { readBody, type Span, stringAt, topLevelMembers } from '../shared/body.ts';
 import type { Drain } from '../shared/drain.ts';
 import { Refusal } from '../shared/errors.ts';
-import { addProxyRoute, type Ended, type Exchange, refusalFor } from '../shared/exchange.ts';
-import { modelHeader } from '../shared/headers.ts';
+import { addProxyRoute, type Ended, type Exchange } from '../shared/exchange.ts';
 import { addHealth, ill, well } from '../shared/health.ts';
 import { createApp } from '../shared/http.ts';
 import type { Logger } from '../shared/logging.ts';
-import type { RequestMetrics } from '../shared/metrics.ts';
 import { modelRoutes } from '../shared/routes.ts';
 import { Upstreams } from '../shared/upstream.ts';
+import { affinityOf } from './affinity.ts';
 import { Catalog } from './catalog.ts';
-import { isOllamaName, Routing, type Target } from './routing.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { Fleet } from './fleet.ts';
+import { type KeyRing, priorityHeader } from './keys.ts';
+import { addListings } from './listings.ts';
+import { addManagedRoutes } from './managed.ts';
+import type { GatewayMetrics } from './metrics.ts';
+import { Passage } from './passage.ts';
+import { Routing, type Target } from './routing.ts';
+
+/** The routes whose requests may find the beginning of their prompt in a replica's cache. */
+const generationRoutes = new Set(['/api/generate', '/api/chat', '/v1/chat/completions', '/v1/completions']);
 
 /** The gateway: what clients take for one big Ollama. */
 export class Gateway {
   readonly app: FastifyInstance;
   readonly #upstreams = new Upstreams();
-  readonly #catalog: Catalog;
+  readonly #keys: KeyRing;
+  readonly #fleet: Fleet;
+  readonly #dispatcher: Dispatcher;
+  readonly #passage: Passage;
   #config: GatewayConfig;
   #routing: Routing;
 
-  constructor(config: GatewayConfig, log: Logger, drain: Drain, metrics: RequestMetrics) {
+  constructor(config: GatewayConfig, keys: KeyRing, log: Logger, drain: Drain, metrics: GatewayMetrics) {
     this.#config = config;
+    this.#keys = keys;
     this.#routing = new Routing(config);
-    this.#catalog = new Catalog(this.#upstreams, () => this.#routing, log);
+    this.#dispatcher = new Dispatcher(metrics);
+    this.#fleet = new Fleet(config, log, {
+      changed: (replicas, model) => this.#dispatcher.pump(replicas, model),
+      moved: () => this.#upstreams.keep(this.#fleet?.urls() ?? []),
+    });
+    this.#passage = new Passage(this.#dispatcher, this.#upstreams, metrics);
+    metrics.watch(() => this.#fleet.states());
+    this.#configureLines();
     this.app = createApp(log, drain);
     for (const path of modelRoutes) {
       addProxyRoute(this.app, { log, drain, metrics }, path, (exchange) => this.#handle(exchange));
     }
-    this.#addListings();
+    addManagedRoutes(this.app);
+    const catalog = new Catalog(
+      this.#upstreams,
+      () => this.#routing,
+      (server) => this.#fleet.urlsOf(server),
+      log,
+    );
+    addListings(this.app, { catalog, routing: () => this.#routing, keys });
     // Ready says nothing about the servers: with one of them away, the others' models still have to be served.
     addHealth(this.app, {
       live: () => well,
       startup: () => well,
       ready: () => (drain.draining ? ill('draining') : well),
       summary: () => ({
-        models: Object.fromEntries(this.#routing.targets.map(({ key, ...target }) => [key, target])),
+        models: Object.fromEntries(this.#routing.targets.map((target) => [target.key, this.#describe(target)])),
+        servers: Object.fromEntries(this.#fleet.states().map(({ server, ...state }) => [server, state])),
         inFlight: drain.inFlight,
         draining: drain.draining,
         versions: { service: packageJson.version, node: process.versions.node },
@@ -50,57 +78,60 @@ export class Gateway {
   configure(config: GatewayConfig): void {
     this.#config = config;
     this.#routing = new Routing(config);
-    this.#upstreams.keep(this.#routing.targets.map(({ url }) => url));
+    this.#fleet.configure(config);
+    this.#configureLines();
   }
 
   /** Cuts what is still open. */
   destroy(): void {
+    this.#dispatcher.close();
+    this.#fleet.close();
+    this.#keys.close();
     void this.#upstreams.destroy();
   }
 
   async #handle(exchange: Exchange): Promise<Ended> {
-    const { path } = exchange;
-    const { maxBodyMiB, generationTimeoutSeconds: timeoutSeconds } = this.#config;
-    const body = await readBody(exchange.request.raw, maxBodyMiB * 1024 ** 2);
+    const { path, request } = exchange;
+    const caller = this.#keys.identify(request.headers);
+    const body = await readBody(request.raw, this.#config.maxBodyMiB * 1024 ** 2);
     const members = topLevelMembers(body);
     // The old name of the parameter, which Ollama still takes there.
     const key = path === '/api/show' && !stringAt(body, 'model', members.get('model')) ? 'name' : 'model';
     const given = stringAt(body, key, members.get(key));
     if (!given) throw new Refusal(400, 'model is required', { param: 'model' });
-    const target = this.#find(given);
+    const target = this.#routing.find(given);
     exchange.isFor(target.key);
-    const outcome = await exchange.forward({
-      dispatcher: this.#upstreams.pool(target.url),
-      body: isOllamaName(target, given) ? body : withStringAt(body, members.get(key)!, target.name),
-      headers: { [modelHeader]: target.key },
-      timeoutSeconds,
-    });
-    if (outcome.kind === 'declined' || outcome.kind === 'failed') {
-      throw refusalFor(outcome, `the server of model ${target.key}`, timeoutSeconds);
-    }
-    return outcome;
+    caller.checkModel(target.key);
+    const priority = caller.priority(only(request.headers[priorityHeader]));
+    caller.admit();
+    const asked = {
+      exchange,
+      body,
+      nameAt: members.get(key)!,
+      given,
+      priority,
+      flow: caller.name,
+      affinity: generationRoutes.has(path) ? affinityOf(body, members) : undefined,
+      takesEvents: path.startsWith('/v1/') && isTrue(body, members.get('stream')),
+    };
+    const models = [target, ...this.#routing.fallbacksOf(target).filter(({ key }) => caller.mayAsk(key))];
+    const ended = await this.#passage.through(asked, models, this.#config.generationTimeoutSeconds);
+    const { usage } = exchange;
+    if (usage) caller.spent(usage.read + usage.written);
+    return ended;
   }
 
-  #find(given: string): Target {
-    const target = this.#routing.resolve(given);
-    if (target) return target;
-    throw new Refusal(404, `model '${given.slice(0, 255)}' not found`, { param: 'model', code: 'model_not_found' });
+  #configureLines(): void {
+    this.#dispatcher.configure(this.#routing.targets, (server) => this.#fleet.replicasOf(server));
   }
 
-  #addListings(): void {
-    const { app } = this;
-    // What the ollama command asks for before anything else.
-    app.get('/', (_request, reply) => reply.type('text/plain; charset=utf-8').send('Ollama is running'));
-    app.get('/api/version', async () => {
-      const version = await this.#catalog.version();
-      if (version === undefined) throw new Refusal(503, 'no server can be reached at the moment', { retryAfter: 5 });
-      return { version };
-    });
-    app.get('/api/tags', async () => ({ models: await this.#catalog.tags() }));
-    app.get('/v1/models', async () => ({ object: 'list', data: await this.#catalog.models() }));
-    // Names have slashes.
-    app.get<{ Params: { '*': string } }>('/v1/models/*', ({ params }) =>
-      this.#catalog.model(this.#find(params['*']), params['*']),
-    );
+  #describe({ key, name, server, url }: Target): object {
+    return { name, server, url, waiting: this.#dispatcher.waiting(key) };
   }
 }
+
+/** A header that came twice is one that nobody meant. */
+const only = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(', ') : value);
+
+const isTrue = (body: Buffer, span: Span | undefined) =>
+  span !== undefined && body.toString('latin1', span.start, span.end) === 'true';

@@ -73,12 +73,11 @@ describe('errors in the dialect of the path', () => {
   });
 
   it('says of other paths that they are not offered', async () => {
-    expect(await get(`${fleet.url}/api/ps`)).toEqual({
+    expect(await get(`${fleet.url}/api/jobs`)).toEqual({
       status: 404,
-      text: '{"error":"GET /api/ps is not offered here"}',
+      text: '{"error":"GET /api/jobs is not offered here"}',
     });
     expect(JSON.parse((await get(`${fleet.url}/v1/files`)).text).error.type).toBe('invalid_request_error');
-    expect((await fleet.ask('/api/pull', { model: 'small' })).status).toBe(404);
     expect((await fleet.ask('/drain', {})).status).toBe(404);
   });
 });

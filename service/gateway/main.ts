@@ -1,19 +1,20 @@
 import { ConfigFile } from '../shared/config.ts';
 import { Drain } from '../shared/drain.ts';
 import { createLogger } from '../shared/logging.ts';
-import { RequestMetrics } from '../shared/metrics.ts';
 import { parseOptions } from '../shared/options.ts';
 import { runService } from '../shared/process.ts';
 import { Gateway } from './app.ts';
+import { KeyRing } from './keys.ts';
+import { GatewayMetrics } from './metrics.ts';
 import { checkGatewayConfig } from './routing.ts';
 
 await runService('gateway', () => {
   const options = parseOptions(process.argv.slice(2), { drainDelaySeconds: 5 });
   const file = new ConfigFile(options.config, 'GatewayConfig', checkGatewayConfig);
   const log = createLogger('gateway', file.current.logLevel);
-  const metrics = new RequestMetrics();
+  const metrics = new GatewayMetrics();
   const drain = new Drain(options.drainDelaySeconds * 1000, () => file.current.generationTimeoutSeconds * 1000);
-  const gateway = new Gateway(file.current, log, drain, metrics);
+  const gateway = new Gateway(file.current, new KeyRing(file.current.apiKeysFile, log), log, drain, metrics);
   file.watch(log, (config) => {
     log.level = config.logLevel;
     gateway.configure(config);

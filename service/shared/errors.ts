@@ -25,5 +25,10 @@ export class Refusal extends Error {
 export function errorBody(path: string, refusal: Refusal): object {
   if (!path.startsWith('/v1/')) return { error: refusal.message };
   const { message, param, code } = refusal;
-  return { error: { message, type: refusal.status < 500 ? 'invalid_request_error' : 'api_error', param, code } };
+  return { error: { message, type: typeOf(refusal), param, code } };
+}
+
+function typeOf({ status }: Refusal): string {
+  if (status === 429) return 'rate_limit_error';
+  return status < 500 ? 'invalid_request_error' : 'api_error';
 }

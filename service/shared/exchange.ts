@@ -23,8 +23,11 @@ export interface Destination extends Pick<Upward, 'dispatcher' | 'headers' | 'bo
   timeoutSeconds: number;
 }
 
-/** How long a client that waits for a stream hears nothing, in ms: below what load balancers cut idle connections at. */
-const heartbeatMs = 10_000;
+/**
+ * How long a client that waits for a stream hears nothing, in ms: well below what load balancers cut idle connections at
+ * (60 s and more), and long enough for an error that comes at once to keep its status.
+ */
+const heartbeatMs = 5_000;
 
 /** One request on its way through a hop. */
 export class Exchange {
@@ -38,7 +41,6 @@ export class Exchange {
   readonly #hop: Hop;
   readonly #meter: Meter;
   #model: string | undefined;
-  #left: AbortController | undefined;
   #beating: NodeJS.Timeout | undefined;
 
   constructor(request: FastifyRequest, reply: FastifyReply, path: string, hop: Hop) {
@@ -56,21 +58,16 @@ export class Exchange {
 
   /** To be called once it is known for which model, by its key, the request is. */
   isFor(model: string): void {
-    if (this.#model !== undefined) this.#hop.metrics.finished(this.#model);
     this.#model = model;
-    this.#hop.metrics.started(model);
   }
 
-  /** Aborted when the client leaves. */
-  get left(): AbortSignal {
-    if (!this.#left) {
-      const controller = new AbortController();
-      const { raw } = this.#reply;
-      if (raw.destroyed) controller.abort();
-      else raw.once('close', () => controller.abort());
-      this.#left = controller;
-    }
-    return this.#left.signal;
+  get hasLeft(): boolean {
+    return this.#reply.raw.destroyed;
+  }
+
+  /** Calls back when the client leaves, or has got its answer. */
+  onLeave(callback: () => void): void {
+    this.#reply.raw.once('close', callback);
   }
 
   /** What the answer cost in tokens, as far as it says so. */
@@ -80,9 +77,11 @@ export class Exchange {
 
   /** Sends the request on, and its answer back unless that is declined or fails before it has begun. */
   async forward({ timeoutSeconds, headers, ...destination }: Destination): Promise<Outcome> {
-    const { request, path } = this;
+    const { request, path, model } = this;
+    const { metrics } = this.#hop;
     const meter = this.#meter;
-    return forward(this.#reply.raw, {
+    metrics.started(model);
+    const outcome = await forward(this.#reply.raw, {
       ...destination,
       path,
       headers: { ...allowedRequestHeaders(request.headers), ...headers, [requestIdHeader]: request.id },
@@ -95,21 +94,24 @@ export class Exchange {
       },
       onData: (chunk) => meter.data(chunk),
     });
+    metrics.finished(model);
+    return outcome;
   }
 
   /**
-   * Begins the answer to a stream's client that waits for more than its first byte, and keeps its connection from being
-   * taken for idle: comments, which every client of server-sent events ignores.
+   * Keeps the connection of a stream's client that has to wait from being taken for idle: after a while the answer is begun
+   * with comments, which every client of server-sent events ignores.
    */
   beat(): void {
     const { raw } = this.#reply;
-    if (raw.headersSent || raw.destroyed) return;
-    this.#reply.hijack();
-    const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
-    raw.writeHead(200, { ...headers, ...this.#allHeaders() });
-    const say = () => raw.write(': waiting for a replica\n\n');
-    say();
-    this.#beating = setInterval(say, heartbeatMs);
+    this.#beating ??= setInterval(() => {
+      if (!raw.headersSent && !raw.destroyed) {
+        this.#reply.hijack();
+        const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
+        raw.writeHead(200, { ...headers, ...this.#allHeaders() });
+      }
+      raw.write(': waiting\n\n');
+    }, heartbeatMs);
   }
 
   /** Whether the answer's first line has gone out, so that an error has to be said within it. */
@@ -126,7 +128,6 @@ export class Exchange {
     this.#stopBeating();
     const { metrics } = this.#hop;
     const { model, path } = this;
-    if (this.#model !== undefined) metrics.finished(this.#model);
     metrics.observe(model, path, status, (performance.now() - this.began) / 1000);
     const { firstAt } = this.#meter;
     if (firstAt !== undefined && status < 400) metrics.firstByte(model, (firstAt - this.began) / 1000);
@@ -170,7 +171,7 @@ export function addProxyRoute(
         if (error instanceof Refusal) status = error.status;
         cause = reasonOf(error as Error);
         if (exchange.isOpen) exchange.fail(error instanceof Refusal ? error : new Refusal(500, 'internal error'));
-        else throw Object.assign(error as Error, { headers: exchange.answerHeaders });
+        else throw error;
       } finally {
         leave();
         exchange.finished(status);

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 /** The header that names a request in both hops' logs and in the answer. */
 export const requestIdHeader = 'x-request-id';
 
-/** The header in which the gateway tells the agent the key of the model, so that the agent need not read the body. */
+/** The header in which the gateway tells the agent for which model a request is, and the client which one answered, by its key. */
 export const modelHeader = 'x-model-management-model';
 
 /** The only headers of a client that go on. Keys, cookies and forwarding headers are none of Ollama's business. */

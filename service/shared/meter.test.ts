@@ -6,7 +6,7 @@ const ndjson = { 'content-type': 'application/x-ndjson' };
 const events = { 'content-type': 'text/event-stream' };
 
 /** What is read off an answer that comes in these pieces. */
-function usageOf(headers: object, pieces: string[], status = 200) {
+function usageOf(headers: Record<string, string>, pieces: string[], status = 200) {
   const meter = new Meter(() => undefined);
   meter.start(status, headers);
   for (const piece of pieces) meter.data(Buffer.from(piece));

@@ -3,12 +3,6 @@ import { Pool } from 'undici';
 /** How long a connection attempt may take, in ms: within a cluster, one that takes longer goes nowhere. */
 const connectTimeout = 3000;
 
-/**
- * Requests on one connection before it is closed. A Service balances connections, not requests: one that is kept for ever
- * would keep its gateway on the same pod, and a pod added later would get nothing.
- */
-const maxRequestsPerClient = 32;
-
 /** Connections to the servers behind a hop, a pool for each address. */
 export class Upstreams {
   readonly #pools = new Map<string, Pool>();
@@ -18,7 +12,7 @@ export class Upstreams {
     if (!pool) {
       // The one timeout of a request is the caller's: Ollama sends headers only when the first token is there.
       const timeouts = { headersTimeout: 0, bodyTimeout: 0, connectTimeout };
-      pool = new Pool(origin, { ...timeouts, maxRequestsPerClient, allowH2: false });
+      pool = new Pool(origin, { ...timeouts, allowH2: false });
       this.#pools.set(origin, pool);
     }
     return pool;

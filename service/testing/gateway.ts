@@ -7,7 +7,10 @@ import { gatewayConfig, startGateway } from './hops.ts';
 /** Nothing listens there. */
 export const nowhere = 'http://127.0.0.1:1';
 
-/** A gateway for the tests of a file, before a fake agent that has the model `small`; the server of `gone` is away. */
+/**
+ * A gateway for the tests of a file, before a fake agent that has the model `small`; the server of `gone` is away, and its
+ * requests don't wait for it.
+ */
 export class GatewayBeforeAgent {
   agent!: FakeOllama;
   gateway!: Awaited<ReturnType<typeof startGateway>>;
@@ -32,7 +35,9 @@ export class GatewayBeforeAgent {
   }
 
   config(more: Partial<GatewayConfig> = {}): GatewayConfig {
-    return gatewayConfig({ small: this.agent.url, gone: nowhere }, more);
+    const config = gatewayConfig({ small: this.agent.url, gone: nowhere }, more);
+    config.models.gone!.queue.holdSeconds = 0;
+    return config;
   }
 
   ask(path: string, body: object | string | Buffer, headers?: Record<string, string>): Promise<Answer> {

@@ -4,9 +4,10 @@ import type { AgentConfig, AgentModel, GatewayConfig, GatewayModel } from '../..
 import { Agent } from '../agent/app.ts';
 import { AgentMetrics } from '../agent/metrics.ts';
 import { Gateway } from '../gateway/app.ts';
+import { KeyRing } from '../gateway/keys.ts';
+import { GatewayMetrics } from '../gateway/metrics.ts';
 import { Drain } from '../shared/drain.ts';
 import { createLogger, type Logger } from '../shared/logging.ts';
-import { RequestMetrics } from '../shared/metrics.ts';
 
 /** A hop of the test's own process, listening on a free port. */
 interface RunningHop<Hop, Metrics> extends AsyncDisposable {
@@ -60,10 +61,11 @@ export function agentConfig(
 export async function startGateway(
   config: GatewayConfig,
   drainDelayMs = 0,
-): Promise<RunningHop<Gateway, RequestMetrics>> {
-  const metrics = new RequestMetrics();
+): Promise<RunningHop<Gateway, GatewayMetrics>> {
+  const metrics = new GatewayMetrics();
   const drain = new Drain(drainDelayMs, () => config.generationTimeoutSeconds * 1000);
-  const hop = new Gateway(config, silent(), drain, metrics);
+  const log = silent();
+  const hop = new Gateway(config, new KeyRing(config.apiKeysFile, log), log, drain, metrics);
   return { hop, metrics, drain, ...(await listen(hop)) };
 }
 

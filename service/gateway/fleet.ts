@@ -1,0 +1,110 @@
+import type { GatewayConfig } from '../../schema/config.ts';
+import type { Logger } from '../shared/logging.ts';
+import { EndpointWatch } from './endpoints.ts';
+import type { ServerState } from './metrics.ts';
+import { Prober } from './prober.ts';
+import { ReplicaSet } from './replicas.ts';
+
+/** Room of a whole Service, of which nothing is known but that it is there. */
+const slotsOfService = 1_000_000;
+
+export interface FleetEvents {
+  /** Replicas of a server have come, gone, or got room: for one model, or without it for any. */
+  changed(replicas: ReplicaSet, model?: string): void;
+  /** Other addresses than before are in use. */
+  moved(): void;
+}
+
+/** The servers and their replicas, as the configuration or the cluster tells of them. */
+export class Fleet {
+  readonly #log: Logger;
+  readonly #events: FleetEvents;
+  readonly #prober = new Prober();
+  readonly #servers = new Map<string, ReplicaSet>();
+  readonly #watch: EndpointWatch | undefined;
+  #config: GatewayConfig;
+
+  constructor(config: GatewayConfig, log: Logger, events: FleetEvents) {
+    this.#config = config;
+    this.#log = log;
+    this.#events = events;
+    if (config.namespace) {
+      this.#watch = new EndpointWatch({
+        namespace: config.namespace,
+        services: () => new Set(Object.keys(this.#config.servers)),
+        log,
+        onChange: (server) => {
+          if (this.#servers.has(server)) this.#update(server);
+        },
+      });
+    }
+    this.configure(config);
+  }
+
+  configure(config: GatewayConfig): void {
+    if (config.namespace !== this.#config.namespace) {
+      this.#log.warn({ path: 'namespace' }, 'another namespace is taken at the next start, not before');
+    }
+    this.#config = config;
+    for (const [server, replicas] of this.#servers) {
+      if (Object.hasOwn(config.servers, server)) continue;
+      replicas.close();
+      this.#servers.delete(server);
+    }
+    for (const server of Object.keys(config.servers)) this.#update(server);
+  }
+
+  /** The replicas of a server of the configuration. */
+  replicasOf(server: string): ReplicaSet {
+    return this.#servers.get(server)!;
+  }
+
+  /** Addresses of a server at which any question about it may be asked. */
+  urlsOf(server: string): string[] {
+    return (
+      this.#servers
+        .get(server)
+        ?.list()
+        .map(({ url }) => url) ?? []
+    );
+  }
+
+  /** Every address of a replica. */
+  urls(): string[] {
+    return [...this.#servers.keys()].flatMap((server) => this.urlsOf(server));
+  }
+
+  states(): ServerState[] {
+    return [...this.#servers].map(([server, { known, ejected }]) => ({ server, known, ejected }));
+  }
+
+  close(): void {
+    this.#watch?.close();
+    for (const replicas of this.#servers.values()) replicas.close();
+    void this.#prober.close();
+  }
+
+  /**
+   * Until the cluster has told which replicas there are, requests go to the Service, whose choice is as good as any: a gateway
+   * that starts while the API server is away still serves.
+   */
+  #update(server: string): void {
+    const { url, replicas: listed, slots } = this.#config.servers[server]!;
+    let replicas = this.#servers.get(server);
+    if (!replicas) {
+      replicas = new ReplicaSet(slots, {
+        log: this.#log,
+        isReady: (replica) => this.#prober.isReady(replica),
+        slotsOf: (replica) => this.#prober.slotsOf(replica),
+        onRoom: (model) => this.#events.changed(replicas!, model),
+      });
+      this.#servers.set(server, replicas);
+    }
+    const told = this.#watch?.known ? this.#watch.urlsOf(server) : undefined;
+    const isService = this.#watch !== undefined && told === undefined;
+    replicas.slots = isService ? slotsOfService : slots;
+    replicas.update(told ?? listed ?? [url]);
+    this.#events.changed(replicas);
+    this.#events.moved();
+  }
+}
