@@ -48,9 +48,15 @@ export function valuesOf(registry: Registry): Values {
       scheduling: { nodeSelector: {}, tolerations: [], priorityClassName: '', runtimeClassName: '' },
       service: { type: 'ClusterIP', port: 80, sessionAffinitySeconds: 3600 },
       maxBodyMiB: 32,
+      queue: { depth: 128, waitSeconds: 60, holdSeconds: 300 },
       logLevel: 'info',
     },
-    agent: { resources: { cpu: '100m', memory: '192Mi' }, logLevel: 'info' },
+    agent: {
+      resources: { cpu: '100m', memory: '256Mi' },
+      allowance: 1,
+      runnerOptions: 'replace',
+      logLevel: 'info',
+    },
     ingress: {
       enabled: false,
       className: 'nginx',

@@ -15,6 +15,8 @@ import type {
   Priority,
   PullPolicy,
   QualifiedName,
+  Queue,
+  RunnerOptions,
   ServerName,
 } from './types.ts';
 
@@ -442,6 +444,12 @@ export interface Gateway {
    * @maximum 1024
    */
   maxBodyMiB: number;
+  /**
+   * Where the requests for each model wait, in each gateway pod: in line for a minute, about as long as people wait for a
+   * first word; five for the first pod of a server that has none, which a start with the models at hand takes; and no more of
+   * them than a server with a few pods answers in that minute.
+   */
+  queue: Queue;
   /** How much it writes to its log. */
   logLevel: LogLevel;
 }
@@ -488,6 +496,19 @@ export interface GatewayService {
 export interface Agent {
   /** What it asks for in each pod. */
   resources: Resources;
+  /**
+   * Requests for one model that it takes beyond those that Ollama answers at the same time, so that the next one is there
+   * when an answer ends.
+   * @asType integer
+   * @minimum 0
+   * @maximum 256
+   */
+  allowance: number;
+  /**
+   * What becomes of options of a request that Ollama would load the model anew for (num_ctx, num_gpu, num_thread and their
+   * like): `replace` takes the model's own, `refuse` answers with an error.
+   */
+  runnerOptions: RunnerOptions;
   /** How much it writes to its log. */
   logLevel: LogLevel;
 }

@@ -9,30 +9,65 @@
 {{- $models := dict -}}
 {{- $servers := dict -}}
 {{- range $name, $it := .Values.resolved -}}
-{{- $_ := set $servers $name (dict "url" (include "model-management.serverUrl" (dict "root" $ "name" $name))) -}}
+{{- $_ := set $servers $name (dict
+      "url" (include "model-management.serverUrl" (dict "root" $ "name" $name))
+      "slots" (add (int $it.server.ollama.parallel) (int $.Values.agent.allowance))) -}}
 {{- range $alias, $model := $it.models -}}
-{{- $_ := set $models $alias (dict "name" $model.name "server" $name) -}}
+{{- $_ := set $models $alias (dict
+      "name" $model.name
+      "server" $name
+      "aliases" list
+      "fallbacks" list
+      "queue" (include "model-management.queue" $.Values.gateway.queue | fromJson)) -}}
 {{- end -}}
 {{- end -}}
 {{- toPrettyJson (dict
       "models" $models
       "servers" $servers
+      "namespace" ""
+      "apiKeysFile" ""
       "generationTimeoutSeconds" (int .Values.generationTimeoutSeconds)
       "maxBodyMiB" (int .Values.gateway.maxBodyMiB)
       "logLevel" .Values.gateway.logLevel) -}}
+{{- end -}}
+
+{{/* A queue in whole numbers: large ones come from a file as floating-point numbers. Takes the queue; gives JSON. */}}
+{{- define "model-management.queue" -}}
+{{- toJson (dict "depth" (int .depth) "waitSeconds" (int .waitSeconds) "holdSeconds" (int .holdSeconds)) -}}
+{{- end -}}
+
+{{/*
+Seconds of a time as Ollama writes it, for a model that is unused: 0 for -1, since it stays, and 1 for `0`, at once; at
+most a year. Takes the time.
+*/}}
+{{- define "model-management.idleSeconds" -}}
+{{- if eq . "-1" -}}
+0
+{{- else -}}
+{{- $seconds := mul (regexFind "^[0-9]+" . | int64) (get (dict "s" 1 "m" 60 "h" 3600) (regexFind "[smh]$" .) | default 1) -}}
+{{- max 1 (min 31536000 $seconds) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Configuration of a server's agents (AgentConfig in schema/config.ts). Takes: root, it (a resolved server); gives JSON. */}}
 {{- define "model-management.agentConfig" -}}
 {{- $models := dict -}}
 {{- range $alias, $model := .it.models -}}
-{{- $_ := set $models $alias (dict "name" $model.name "priority" $model.priority) -}}
+{{- $_ := set $models $alias (dict
+      "name" $model.name
+      "priority" $model.priority
+      "idleSeconds" (include "model-management.idleSeconds" $.it.server.ollama.keepAlive | int64)
+      "memoryMiB" 0
+      "runnerOptions" $.root.Values.agent.runnerOptions) -}}
 {{- end -}}
 {{- toPrettyJson (dict
       "server" .it.key
       "models" $models
       "ollamaUrl" "http://127.0.0.1:11434"
       "parallel" (int .it.server.ollama.parallel)
+      "allowance" (int .root.Values.agent.allowance)
+      "maxBodyMiB" (int .root.Values.gateway.maxBodyMiB)
+      "memoryMiB" 0
       "loadTimeoutSeconds" (int .it.server.startup.loadSeconds)
       "generationTimeoutSeconds" (int .root.Values.generationTimeoutSeconds)
       "logLevel" .root.Values.agent.logLevel) -}}

@@ -106,7 +106,7 @@ volumes:
       "OLLAMA_MODELS" "/models"
       "OLLAMA_NUM_PARALLEL" ($ollama.parallel | int | toString)
       "OLLAMA_CONTEXT_LENGTH" ($ollama.contextLength | int | toString)
-      "OLLAMA_KEEP_ALIVE" $ollama.keepAlive
+      "OLLAMA_KEEP_ALIVE" "-1"
       "OLLAMA_MAX_LOADED_MODELS" (len $server.models | toString)
       "OLLAMA_FLASH_ATTENTION" (ternary "1" "0" $ollama.flashAttention)
       "OLLAMA_KV_CACHE_TYPE" $ollama.kvCacheType

@@ -17,6 +17,12 @@ function configOf(kind: 'GatewayConfig' | 'AgentConfig', data: Record<string, st
 
 const gateway = 'model-management-gateway';
 
+/** What the gateway and the agents are told of a model that says nothing itself. */
+const unsaid = {
+  gateway: { aliases: [], fallbacks: [], queue: { depth: 128, waitSeconds: 60, holdSeconds: 300 } },
+  agent: { priority: 'standard', idleSeconds: 600, memoryMiB: 0, runnerOptions: 'replace' },
+};
+
 describe('the configuration of the service', () => {
   test.each(environments)(
     'renders one that gateway and agents accept when the environment is %s',
@@ -34,8 +40,13 @@ describe('the configuration of the service', () => {
     const values = fleet({ packed: { models: ['a.1', 'b'] } }, names, { namePrefix: 'x-' });
     const rendered = await render({ ...values, gateway: { maxBodyMiB: 1024 } }, { namespace: '007' });
     expect(configOf('GatewayConfig', rendered.get('ConfigMap', `x-${gateway}`).data)).toEqual({
-      models: { 'a.1': { name: 'library/a:7b', server: 'x-packed' }, b: { name: 'b', server: 'x-packed' } },
-      servers: { 'x-packed': { url: 'http://x-packed.007.svc:8080' } },
+      models: {
+        'a.1': { name: 'library/a:7b', server: 'x-packed', ...unsaid.gateway },
+        b: { name: 'b', server: 'x-packed', ...unsaid.gateway },
+      },
+      servers: { 'x-packed': { url: 'http://x-packed.007.svc:8080', slots: 2 } },
+      namespace: '',
+      apiKeysFile: '',
       generationTimeoutSeconds: 600,
       maxBodyMiB: 1024,
       logLevel: 'info',
@@ -48,9 +59,12 @@ describe('the configuration of the service', () => {
     const rendered = await render(fleet({ packed: settings }, { b: model('b', { priority: 'batch' }) }, rest));
     expect(configOf('AgentConfig', rendered.get('ConfigMap', 'packed').data)).toEqual({
       server: 'packed',
-      models: { a: { name: 'a', priority: 'standard' }, b: { name: 'b', priority: 'batch' } },
+      models: { a: { name: 'a', ...unsaid.agent }, b: { name: 'b', ...unsaid.agent, priority: 'batch' } },
       ollamaUrl: 'http://127.0.0.1:11434',
       parallel: 256,
+      allowance: 1,
+      maxBodyMiB: 32,
+      memoryMiB: 0,
       loadTimeoutSeconds: 86_400,
       generationTimeoutSeconds: 86_400,
       logLevel: 'debug',
@@ -109,7 +123,7 @@ describe('what the downloader is told', () => {
     const { data } = rendered.get('ConfigMap', 'a');
     expect(data['1.a.Modelfile']).toBe('FROM base:1b\nPARAMETER num_thread 2\n');
     expect(data['models.list']).toMatch(/^1\.a\|base:1b\|1\.a\|\|[0-9a-f]{64}\n$/);
-    expect(configOf('AgentConfig', data).models).toEqual({ '1.a': { name: '1.a', priority: 'standard' } });
+    expect(configOf('AgentConfig', data).models).toEqual({ '1.a': { name: '1.a', ...unsaid.agent } });
   });
 
   test('renders a system prompt to the letter', async () => {

@@ -34,7 +34,7 @@ describe('a server', () => {
 
   test('renders what the values say about Ollama as its environment', async () => {
     const ollama = {
-      ...{ parallel: 3, contextLength: 1_048_576, keepAlive: '-1', flashAttention: false, kvCacheType: 'q8_0' },
+      ...{ parallel: 3, contextLength: 1_048_576, keepAlive: '1h', flashAttention: false, kvCacheType: 'q8_0' },
       ...{ promptCacheMiB: 1_048_576, extraEnv: { NO: 'a\\b "c" é', GOMEMLIMIT: '1e6' } },
     };
     const { ollama: container } = await server({ ollama, startup: { loadSeconds: 1000 } });
@@ -68,7 +68,7 @@ describe('a server', () => {
       limits: { ...own, 'amd.com/gpu': 2 },
     });
     expect(downloader.resources).toEqual({ requests: own, limits: own });
-    expect(agent.resources).toEqual({ requests: { cpu: '100m', memory: '192Mi' }, limits: { memory: '192Mi' } });
+    expect(agent.resources).toEqual({ requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '256Mi' } });
   });
 
   test('renders GPUs that are hidden from Ollama when it has none', async () => {

@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { type Fleet, testFleet, tinyServer } from './fleet.ts';
+
+/** What became of the streams of a load. */
+interface Tally {
+  whole: number;
+  /** Why others were not, with how far they came. */
+  lost: string[];
+  /** How long the longest took, in ms. */
+  longest: number;
+}
+
+/** Clients that ask for one stream after the other, some tokens long, until `stop` is called. */
+function load(address: string, clients: number): { stop(): Promise<Tally>; tally: Tally } {
+  const tally: Tally = { whole: 0, lost: [], longest: 0 };
+  let going = true;
+  const ask = async (content: string) => {
+    const began = performance.now();
+    let lines = 0;
+    try {
+      const body = { model: 'one', options: { num_predict: 64 }, messages: [{ role: 'user', content }] };
+      const answer = await fetch(`${address}/api/chat`, { method: 'POST', body: JSON.stringify(body) });
+      if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+      let text = '';
+      for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) text += chunk;
+      const all = text.trim().split('\n');
+      lines = all.length;
+      if (JSON.parse(all.at(-1)!).done !== true) throw new Error('it ends without an end');
+      tally.whole++;
+    } catch (error) {
+      const { message, cause } = error as Error;
+      tally.lost.push(`after ${lines} lines and ${Math.round(performance.now() - began)} ms: ${message}: ${cause}`);
+    }
+    tally.longest = Math.max(tally.longest, performance.now() - began);
+  };
+  const run = async (client: number) => {
+    // Bounded in count as well as by the test.
+    for (let turn = 0; going && turn < 1000; turn++) {
+      await ask(`${client} ${turn}`);
+      await sleep(20);
+    }
+  };
+  const running = Array.from({ length: clients }, (_, client) => run(client));
+  return {
+    tally,
+    stop: async () => {
+      going = false;
+      await Promise.all(running);
+      return tally;
+    },
+  };
+}
+
+const values = (more: ValuesOverrides = {}): ValuesOverrides =>
+  [
+    tinyServer('one', { replicas: { min: 2, max: 3 }, ollama: { parallel: 2 } }),
+    { generationTimeoutSeconds: 60, gateway: { replicas: { min: 2, max: 3 }, service: { sessionAffinitySeconds: 0 } } },
+    more,
+  ].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
+
+const gatewayPods = (fleet: Fleet) => fleet.namespace.list('pods', 'app.kubernetes.io/component=gateway');
+
+it('loses no stream while servers and gateways are rolled, deleted and drained', { timeout: 600_000 }, async () => {
+  await using fleet = await testFleet();
+  const { namespace } = fleet;
+  await fleet.deploy(values());
+  await fleet.untilReady('ollama-one', 2, 180);
+  await fleet.untilGateway();
+  const { stop, tally } = load(await fleet.address(), 6);
+  const done: Record<string, number> = {};
+  /** Does something to the fleet, and waits until it has come to rest; a few streams later the next may come. */
+  const disturb = async (what: string, how: () => Promise<unknown>) => {
+    const before = tally.whole;
+    await how();
+    await namespace.until(
+      `six more streams after: ${what}`,
+      60,
+      async () => tally.whole >= before + 6 || tally.lost.length > 0,
+    );
+    done[what] = tally.whole - before;
+  };
+  const settled = async (server: string) => {
+    await namespace.until('no pod that ends', 120, async () => {
+      const pods = await namespace.list('pods', server);
+      return pods.every(({ metadata }) => !metadata.deletionTimestamp);
+    });
+  };
+  try {
+    await disturb('a rolling update of the server', async () => {
+      await fleet.deploy(values({ models: { one: { system: 'Again.' } } }));
+      await namespace.kubectl(['rollout', 'status', 'deployment/ollama-one', '--timeout=180s'], { timeout: 190_000 });
+      await settled('model-management.fineprint.ai/server=ollama-one');
+    });
+    await disturb('the deletion of a server pod', async () => {
+      const [pod] = await fleet.pods('ollama-one');
+      await namespace.kubectl(['delete', 'pod', pod.metadata.name, '--wait=true']);
+      await fleet.untilReady('ollama-one', 2, 120);
+    });
+    await disturb('the deletion of a gateway pod', async () => {
+      const [pod] = await gatewayPods(fleet);
+      await namespace.kubectl(['delete', 'pod', pod.metadata.name, '--wait=true']);
+      await fleet.untilGateway();
+    });
+    await disturb('a rolling update of the gateway', async () => {
+      await namespace.kubectl(['rollout', 'restart', 'deployment/model-management-gateway']);
+      await namespace.kubectl(['rollout', 'status', 'deployment/model-management-gateway', '--timeout=120s']);
+      await settled('app.kubernetes.io/component=gateway');
+    });
+    await disturb('an eviction of a server pod and a gateway pod, as of a drained node', async () => {
+      const [server] = await fleet.pods('ollama-one');
+      const [gateway] = await gatewayPods(fleet);
+      for (const { metadata } of [server, gateway]) {
+        const eviction = {
+          apiVersion: 'policy/v1',
+          kind: 'Eviction',
+          metadata: { name: metadata.name, namespace: namespace.name },
+        };
+        const path = `/api/v1/namespaces/${namespace.name}/pods/${metadata.name}/eviction`;
+        await namespace.cluster.kubectl(['create', '--raw', path, '-f', '-'], { input: JSON.stringify(eviction) });
+      }
+      await fleet.untilReady('ollama-one', 2, 120);
+      await fleet.untilGateway();
+    });
+  } finally {
+    await stop();
+    console.log(
+      `streams: ${tally.whole} whole, ${tally.lost.length} lost, longest ${Math.round(tally.longest)} ms`,
+      done,
+    );
+  }
+  expect(tally.lost).toEqual([]);
+  expect(tally.whole).toBeGreaterThan(60);
+});
