@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { GatewayConfig } from '../../schema/config.ts';
 import packageJson from '../package.json' with { type: 'json' };
-import { readBody, type Span, stringAt, topLevelMembers } from '../shared/body.ts';
+import { readBody, type Span, topLevelMembers } from '../shared/body.ts';
 import type { Drain } from '../shared/drain.ts';
-import { Refusal } from '../shared/errors.ts';
 import { addProxyRoute, type Ended, type Exchange } from '../shared/exchange.ts';
 import { addHealth, ill, well } from '../shared/health.ts';
 import { createApp } from '../shared/http.ts';
 import type { Logger } from '../shared/logging.ts';
+import { modelNameIn } from '../shared/model-names.ts';
 import { modelRoutes } from '../shared/routes.ts';
 import { Upstreams } from '../shared/upstream.ts';
 import { affinityOf } from './affinity.ts';
@@ -95,10 +95,7 @@ export class Gateway {
     const caller = this.#keys.identify(request.headers);
     const body = await readBody(request.raw, this.#config.maxBodyMiB * 1024 ** 2);
     const members = topLevelMembers(body);
-    // The old name of the parameter, which Ollama still takes there.
-    const key = path === '/api/show' && !stringAt(body, 'model', members.get('model')) ? 'name' : 'model';
-    const given = stringAt(body, key, members.get(key));
-    if (!given) throw new Refusal(400, 'model is required', { param: 'model' });
+    const { given, at: nameAt } = modelNameIn(path, body, members);
     const target = this.#routing.find(given);
     exchange.isFor(target.key);
     caller.checkModel(target.key);
@@ -107,7 +104,7 @@ export class Gateway {
     const asked = {
       exchange,
       body,
-      nameAt: members.get(key)!,
+      nameAt,
       given,
       priority,
       flow: caller.name,

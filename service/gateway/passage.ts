@@ -5,10 +5,11 @@ import { withStringAt } from '../shared/body.ts';
 import { Refusal } from '../shared/errors.ts';
 import { type Ended, type Exchange, refusalFor } from '../shared/exchange.ts';
 import { modelHeader } from '../shared/headers.ts';
+import { isOllamaName } from '../shared/model-names.ts';
 import type { Upstreams } from '../shared/upstream.ts';
 import type { Dispatcher, Place, Wish } from './dispatcher.ts';
 import type { GatewayMetrics } from './metrics.ts';
-import { isOllamaName, type Target } from './routing.ts';
+import type { Target } from './routing.ts';
 
 /** How often a request is sent at most, as long as nothing was answered. */
 const mostSends = 3;

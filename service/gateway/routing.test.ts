@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GatewayConfig, GatewayModel } from '../../schema/config.ts';
-import { checkGatewayConfig, isOllamaName, Routing } from './routing.ts';
+import { isOllamaName } from '../shared/model-names.ts';
+import { checkGatewayConfig, Routing } from './routing.ts';
 
 const model = (name: string, server: string, more: Partial<GatewayModel> = {}): GatewayModel => ({
   ...{ name, server, aliases: [], fallbacks: [], queue: { depth: 1, waitSeconds: 1, holdSeconds: 1 } },

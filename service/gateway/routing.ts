@@ -1,5 +1,5 @@
 import type { GatewayConfig, GatewayModel } from '../../schema/config.ts';
-import { Refusal } from '../shared/errors.ts';
+import { ModelNames } from '../shared/model-names.ts';
 import { canonicalName } from '../shared/names.ts';
 
 /** A model and where it is served. */
@@ -17,46 +17,22 @@ export interface Target {
 }
 
 /** Which model a name means. Made anew from each configuration. */
-export class Routing {
+export class Routing extends ModelNames<Target> {
   readonly targets: Target[];
-  readonly #byKey: Map<string, Target>;
-  readonly #byName: Map<string, Target>;
-  readonly #byFurtherName: Map<string, Target>;
 
   constructor({ models, servers }: GatewayConfig) {
-    this.targets = Object.entries(models).map(([key, model]) => {
+    const targets = Object.entries(models).map(([key, model]) => {
       const { name, server } = model;
       return { key, name, server, url: servers[server]!.url, model };
     });
-    const index = (namesOf: (target: Target) => string[]) =>
-      new Map(this.targets.flatMap((target) => namesOf(target).map((name) => [name, target])));
-    this.#byKey = index(({ key }) => [key]);
-    this.#byName = index(({ name }) => [canonicalName(name)]);
-    this.#byFurtherName = index(({ key, model }) => [key, ...model.aliases].map(canonicalName));
-  }
-
-  /** The model that a client means by its key, by an alias, or by a name that Ollama would take for it. */
-  resolve(given: string): Target | undefined {
-    const name = canonicalName(given);
-    return this.#byKey.get(given) ?? this.#byName.get(name) ?? this.#byFurtherName.get(name);
-  }
-
-  /** The same; throws a Refusal where there is none. */
-  find(given: string): Target {
-    const target = this.resolve(given);
-    if (target) return target;
-    throw new Refusal(404, `model '${given.slice(0, 255)}' not found`, { param: 'model', code: 'model_not_found' });
+    super(targets, ({ model }) => model.aliases);
+    this.targets = targets;
   }
 
   /** The models that may answer in place of another, the first of them first. Those of these are not among them. */
   fallbacksOf({ model }: Target): Target[] {
-    return model.fallbacks.map((key) => this.#byKey.get(key)!);
+    return model.fallbacks.map((key) => this.withKey(key)!);
   }
-}
-
-/** Whether Ollama itself would take what the client wrote for the model. */
-export function isOllamaName(target: Target, given: string): boolean {
-  return canonicalName(given) === canonicalName(target.name);
 }
 
 /** What the schema can't say about a gateway's configuration. */
