@@ -8,13 +8,15 @@ import { FakeOllama, json, type Received } from '../testing/fake-ollama.ts';
 import { agentConfig, startAgent } from '../testing/hops.ts';
 import { freePort } from '../testing/ports.ts';
 
-const one: AgentConfig['models'] = { small: { name: 'small:latest', priority: 'standard' } };
+type Models = Parameters<typeof agentConfig>[1];
+
+const one: Models = { small: { name: 'small:latest', priority: 'standard' } };
 
 let stack: AsyncDisposableStack;
 afterEach(() => stack?.disposeAsync());
 
 /** An agent before a fake Ollama that has the models on disk. */
-async function start(models = one, prepare: (ollama: FakeOllama) => void = () => {}, more: Partial<AgentConfig> = {}) {
+async function start(models: Models = one, prepare: (ollama: FakeOllama) => void = () => {}, more: Partial<AgentConfig> = {}) {
   stack = new AsyncDisposableStack();
   const ollama = stack.use(await FakeOllama.start(Object.values(models).map(({ name }) => name)));
   prepare(ollama);
