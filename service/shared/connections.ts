@@ -86,7 +86,7 @@ export class Connections {
   inTurn(response: ServerResponse, go: () => void): void {
     const { socket } = response.req;
     // Behind an answer that ends the connection, nothing more is answered, and so nothing done.
-    if (!socket.writable) return;
+    if (hasEnded(socket)) return;
     const talk = this.#talk(socket);
     const before = talk.inHand.at(-1);
     talk.inHand.push(response);
@@ -98,7 +98,7 @@ export class Connections {
       socket.destroy();
     } else {
       before.once('close', () => {
-        if (socket.writable) go();
+        if (!hasEnded(socket)) go();
       });
     }
   }
@@ -137,7 +137,7 @@ export class Connections {
   }
 
   #end(socket: Socket, path: string | undefined, refusal: Refusal): void {
-    if (!socket.writable) return void socket.destroy();
+    if (hasEnded(socket)) return void socket.destroy();
     this.#talk(socket).isOver = true;
     const body = JSON.stringify(errorBody(path ?? '/', refusal));
     const head = [
@@ -160,6 +160,9 @@ export class Connections {
     return talk;
   }
 }
+
+/** Whether nothing more can be written. */
+const hasEnded = (socket: Socket) => socket.destroyed || socket.writableEnded;
 
 function refusalOf(error: NodeJS.ErrnoException): Refusal {
   switch (error.code) {
