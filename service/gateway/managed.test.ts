@@ -40,6 +40,7 @@ describe('routes that change models', () => {
   it('says it in the other dialect too', async () => {
     const answer = await fetch(`${url}/v1/models/team/small`, { method: 'DELETE' });
     expect(answer.status).toBe(403);
-    expect((await answer.json()).error).toMatchObject({ type: 'invalid_request_error', code: 'models_are_managed' });
+    const { error } = (await answer.json()) as { error: object };
+    expect(error).toMatchObject({ type: 'invalid_request_error', code: 'models_are_managed' });
   });
 });
