@@ -25,6 +25,7 @@ export async function fillRegistry(folder: string, count: number): Promise<void>
     const words = Array.from({ length: 30 }, () => random.of(vocabulary)).join(' ');
     const own = text
       .replace(/name: '([^:']+)/, `name: '$1-${index}`)
+      .replace(/aliases: \['([^']+)'/, `aliases: ['$1-${index}'`)
       .replace(/system:\n/, `system:\n      'Case ${index}: ${words}. ' +\n`);
     await writeFile(path.join(folder, `${alias}-${index}.ts`), own);
   }

@@ -75,6 +75,7 @@ describe('names', () => {
     ['names differ in case alone', { a: of('tiny:1b'), b: of('Tiny:1B') }],
     ['a name without a tag meets its `latest`', { a: of('tiny'), b: of('tiny:latest') }],
     ['a key is what another model is called', { tiny: of('other:1b'), b: of('tiny') }],
+    ['a name says what Ollama fills in', { a: of('tiny:1b'), b: of('registry.ollama.ai/library/tiny:1b') }],
   ])('are refused when %s', (_when, models) => {
     const mistakes = registryMistakes(registryOf(models));
     expect(mistakes).toHaveLength(1);
@@ -88,8 +89,58 @@ describe('names', () => {
     ['tags differ', { a: of('tiny:1b'), b: of('tiny:3b') }],
     ['a model is called like its own key', { tiny: of('tiny') }],
     ['a host has a port', { a: of('host:5000/tiny'), b: of('host:5001/tiny') }],
+    ['a namespace is another', { a: of('tiny:1b'), b: of('team/tiny:1b') }],
   ])('pass when %s', (_when, models) => {
     expect(registryMistakes(registryOf(models))).toEqual([]);
+  });
+});
+
+describe('aliases', () => {
+  const of = (name: string, aliases?: string[]) => model({ name }, aliases ? { aliases } : {});
+
+  it.each([
+    ['the key of another model', { a: of('a:1b', ['c']), c: of('c:1b') }, 'a', 'c', 'c'],
+    [
+      'the name of another model, as Ollama reads it',
+      { a: of('a:1b', ['library/C:1B']), c: of('c:1b') },
+      'a',
+      'library/C:1B',
+      'c',
+    ],
+    ['an alias of another model', { a: of('a:1b', ['x']), c: of('c:1b', ['y', 'x:latest']) }, 'c', 'x:latest', 'a'],
+  ])('are refused when one is %s', (_when, models, alias, further, owner) => {
+    expect(registryMistakes(registryOf(models))).toEqual([
+      `generator/registry/${alias}.ts: model '${alias}': its alias '${further}' is a name of the one of ` +
+        `generator/registry/${owner}.ts too: take another`,
+    ]);
+  });
+
+  it.each([
+    ['they are new', { a: of('a:1b', ['x', 'c:2b']), c: of('c:1b', ['y', 'team/x']) }],
+    ["one is the model's own key or name", { a: of('a:1b', ['a', 'a:1b']), c: of('c:1b') }],
+  ])('pass when %s', (_when, models) => {
+    expect(registryMistakes(registryOf(models))).toEqual([]);
+  });
+});
+
+describe('fallbacks', () => {
+  const of = (name: string, fallbacks: string[]) => model({ name }, { fallbacks });
+
+  it('are refused when one does not exist', () => {
+    const mistakes = registryMistakes(registryOf({ a: of('a:1b', ['b', 'd']), b: of('b:1b', []), c: of('c:1b', []) }));
+    expect(mistakes).toEqual([
+      "generator/registry/a.ts: model 'a': fallback 'd' does not exist: name one of b, c, or add generator/registry/d.ts",
+    ]);
+  });
+
+  it('are refused when one is the model itself', () => {
+    expect(registryMistakes(registryOf({ a: of('a:1b', ['a']) }))).toEqual([
+      "generator/registry/a.ts: model 'a': fallback 'a' is the model itself: name another, or none",
+    ]);
+  });
+
+  it('pass when two models fall back on each other, since only one step is taken', () => {
+    expect(registryMistakes(registryOf({ a: of('a:1b', ['b']), b: of('b:1b', ['a']) }))).toEqual([]);
   });
 });
 

@@ -21,6 +21,7 @@ export function registryMistakes(registry: Registry): string[] {
   return [
     ...ofModels.flatMap(([, mistakes]) => mistakes),
     ...nameMistakes(registry),
+    ...fallbackMistakes(registry),
     ...packMistakes(registry),
     ...fleetOf(registry)
       .filter(({ models }) => models.every(({ alias }) => sound.has(alias)))
@@ -71,22 +72,51 @@ function modelMistakes(alias: string, { facts, serving }: ModelDefinition): stri
 }
 
 function nameMistakes({ models }: Registry): string[] {
-  // Ollama reads a name without a tag as `:latest`, and so must this, or `a` and `a:latest` would pass for two models.
-  const full = (name: string) => (name.split('/').at(-1)!.includes(':') ? name : `${name}:latest`).toLowerCase();
   const owners = new Map<string, string>();
   const mistakes: string[] = [];
   for (const [alias, definition] of Object.entries(models)) {
-    for (const name of new Set([full(servedName(alias, definition)), full(alias)])) {
-      const owner = owners.get(name);
-      if (owner) {
+    for (const name of [servedName(alias, definition), alias]) {
+      const owner = owners.get(fullName(name));
+      if (owner && owner !== alias) {
         mistakes.push(
           `${fileOf(alias)}: model '${alias}': is called '${name}' like the one of ${fileOf(owner)}: ` +
             'remove one of the two, or build one under a name of its own with `modelfile`',
         );
-      } else owners.set(name, alias);
+      } else owners.set(fullName(name), alias);
+    }
+  }
+  // After all keys and names: it is the alias that has to give way.
+  for (const [alias, { serving }] of Object.entries(models)) {
+    for (const further of serving.aliases ?? []) {
+      const owner = owners.get(fullName(further));
+      if (owner && owner !== alias) {
+        mistakes.push(
+          `${fileOf(alias)}: model '${alias}': its alias '${further}' is a name of the one of ${fileOf(owner)} too: ` +
+            'take another',
+        );
+      } else owners.set(fullName(further), alias);
     }
   }
   return mistakes;
+}
+
+/** The one spelling of a name, as Ollama reads it: or `a`, `a:latest` and `library/a` would pass for three models. */
+function fullName(name: string): string {
+  const parts = name.toLowerCase().split('/');
+  const unsaid = ['registry.ollama.ai', 'library'].slice(0, Math.max(0, 3 - parts.length));
+  return `${[...unsaid, ...parts].join('/')}${parts.at(-1)!.includes(':') ? '' : ':latest'}`;
+}
+
+function fallbackMistakes({ models }: Registry): string[] {
+  return Object.entries(models).flatMap(([alias, { serving }]) =>
+    (serving.fallbacks ?? []).flatMap((fallback) => {
+      const say = (problem: string) => `${fileOf(alias)}: model '${alias}': fallback '${fallback}' ${problem}`;
+      if (fallback === alias) return say('is the model itself: name another, or none');
+      if (models[fallback]) return [];
+      const others = Object.keys(models).filter((other) => other !== alias);
+      return say(`does not exist: name one of ${others.join(', ')}, or add ${fileOf(fallback)}`);
+    }),
+  );
 }
 
 function packMistakes({ models, packs }: Registry): string[] {

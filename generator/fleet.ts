@@ -11,8 +11,11 @@ export interface FleetServer {
   serving: FleetServing;
 }
 
+/** What each model of a server has for itself. */
+type OfModel = 'priority' | 'aliases' | 'fallbacks' | 'keepAlive' | 'runnerOptions' | 'queue';
+
 /** What holds for the server as a whole: its one model's choices, or what a pack of models comes to. */
-export type FleetServing = Omit<Serving, 'priority'> & { kvCacheType: Server['ollama']['kvCacheType'] };
+export type FleetServing = Omit<Serving, OfModel> & { kvCacheType: Server['ollama']['kvCacheType'] };
 
 /** The servers that a registry comes to, by name. Models that no file defines are left to the checks to name. */
 export function fleetOf(registry: Registry): FleetServer[] {

@@ -70,7 +70,7 @@ describe.concurrent('npm run gen-values', () => {
     expect(stdout).toMatch(/^wrote charts\/values\.yaml, /);
     const { models, servers } = await values(project);
     expect(Object.keys(models)).toHaveLength(8);
-    expect(models.mistral).toEqual({ name: 'mistral:7b', pull: 'mistral:7b', priority: 'batch' });
+    expect(models.mistral).toEqual({ name: 'mistral:7b', pull: 'mistral:7b', priority: 'batch', memoryMiB: 6416 });
     expect(servers['ollama-mistral']).toMatchObject({
       models: ['mistral'],
       replicas: { min: 1, max: 3 },

@@ -1,4 +1,4 @@
-import type { Priority } from '../schema/types.ts';
+import type { ModelAlias, OllamaDuration, OllamaName, Priority, Queue, RunnerOptions } from '../schema/types.ts';
 import type { DeepPartial, Model, Server } from '../schema/values.ts';
 import type { GpuType } from './gpus.ts';
 
@@ -40,6 +40,16 @@ export interface Serving {
   gpu?: { type: GpuType; count: number };
   /** Whose requests and loads go first. */
   priority: Priority;
+  /** Further names that clients may use for it. */
+  aliases?: OllamaName[];
+  /** Keys of the models that answer in its place, the first that can, while it is saturated or down. */
+  fallbacks?: ModelAlias[];
+  /** How long it stays loaded while unused, `-1` for always; as long as every other unless it says so. */
+  keepAlive?: OllamaDuration;
+  /** What becomes of runner options in its requests; what becomes of every other's unless it says so. */
+  runnerOptions?: RunnerOptions;
+  /** Where its requests wait, as far as that is not as with every other. */
+  queue?: Partial<Queue>;
   /** Type of the context's cache; f16 unless it has to be smaller. */
   kvCacheType?: Server['ollama']['kvCacheType'];
   /** Further settings of its server that nothing is derived from. */

@@ -46,6 +46,12 @@ export async function valuesSchema(values: Values): Promise<JsonSchema> {
     ...nothingRequired(properties.serverDefaults!),
     description: 'What this server says differently from `serverDefaults`.',
   };
+  // And so may each model of the queue that is the gateway's for all of them.
+  const model = properties.models!.additionalProperties as JsonSchema;
+  model.properties!.queue = {
+    ...nothingRequired(properties.gateway!.properties!.queue!),
+    description: model.properties!.queue!.description!,
+  };
   const title = 'Values of the chart model-management';
   return { $schema: draft07, $comment: madeBy, title, ...withClosedMaps(schema) };
 }

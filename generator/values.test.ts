@@ -5,6 +5,8 @@ import { valuesOf } from './values.ts';
 
 const values = (...definitions: ReturnType<typeof model>[]) =>
   valuesOf(registryOf(Object.fromEntries(definitions.map((definition, index) => [`m${index}`, definition]))));
+/** 1 GB of weights, 4096 tokens of 32 KiB, 1 GiB and 457 MiB, in MiB and rounded up. */
+const memoryMiB = 954 + 128 + 1024 + 457;
 const server = (...rest: Parameters<typeof model>) => values(model(...rest)).servers['ollama-m0']!;
 
 describe('the values', () => {
@@ -31,14 +33,40 @@ describe('the values', () => {
 
   it('serve weights of others under their own name, and what is built here under its key', () => {
     const { models } = values(model({ name: 'tiny:1b' }), model({ name: 'tiny:3b' }, {}, { system: 'Be brief.' }));
-    expect(models.m0).toEqual({ name: 'tiny:1b', pull: 'tiny:1b', priority: 'standard' });
-    expect(models.m1).toEqual({ name: 'm1', pull: 'tiny:3b', system: 'Be brief.', priority: 'standard' });
+    expect(models.m0).toEqual({ name: 'tiny:1b', pull: 'tiny:1b', priority: 'standard', memoryMiB });
+    expect(models.m1).toEqual({ name: 'm1', pull: 'tiny:3b', system: 'Be brief.', priority: 'standard', memoryMiB });
   });
 
   it('hand on a digest and the parameters of a Modelfile', () => {
     const digest = `sha256:${'0'.repeat(64)}`;
     const { models } = values(model({ digest }, {}, { system: '', parameters: { temperature: 0.2, stop: 'END' } }));
     expect(models.m0).toMatchObject({ digest, parameters: { temperature: 0.2, stop: 'END' } });
+  });
+
+  it('hand on what a model has for itself, and nothing that it leaves unsaid', () => {
+    const own = {
+      aliases: ['gpt-4o-mini'],
+      fallbacks: ['m1'],
+      keepAlive: '-1',
+      runnerOptions: 'refuse',
+      queue: { depth: 0 },
+    } as const;
+    const serving = { ...own, aliases: [...own.aliases], fallbacks: [...own.fallbacks] };
+    const { models } = values(model({}, serving), model({ name: 'other' }));
+    expect(models.m0).toMatchObject(own);
+    for (const key of Object.keys(own)) expect(models.m1).not.toHaveProperty(key);
+  });
+
+  it('say how much memory a model takes with the context of its server', () => {
+    // 12288 tokens more than 4096 of 32 KiB each.
+    const models = { a: model({ name: 'a' }), b: model({ name: 'b' }, { context: 8192, parallel: 2, memoryGB: 6 }) };
+    const packed = valuesOf(registryOf(models, { pack: ['a', 'b'] }));
+    expect([packed.models.a!.memoryMiB, packed.models.b!.memoryMiB]).toEqual([memoryMiB + 384, memoryMiB + 384]);
+    expect(valuesOf(registryOf(models)).models.a!.memoryMiB).toBe(memoryMiB);
+  });
+
+  it('say how much memory each GPU of a server has', () => {
+    expect(server({}, { gpu: { type: 'L4', count: 2 } }).resources).toMatchObject({ gpu: 2, gpuMemoryMiB: 23_034 });
   });
 
   it('say nothing of a server that is a default', () => {

@@ -2,6 +2,7 @@ import type { Model, Server, ServerOverrides, Values } from '../schema/values.ts
 import { cacheGiB, downloadBudgetSeconds, loadBudgetSeconds } from './budgets.ts';
 import { servedName } from './checks.ts';
 import { distinctWeightsGB, type FleetServer, fleetOf, weightsGB } from './fleet.ts';
+import { gpus } from './gpus.ts';
 import { GB, loadedBytes, MiB, runnerOverheadBytes } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
 import type { Registry } from './registry.ts';
@@ -11,7 +12,7 @@ const serverDefaults: Server = {
   enabled: true,
   models: [],
   replicas: { min: 1, max: 1 },
-  resources: { cpu: '2', cpuRequest: '', memory: '4G', gpu: 0, gpuResource: 'nvidia.com/gpu' },
+  resources: { cpu: '2', cpuRequest: '', memory: '4G', gpu: 0, gpuResource: 'nvidia.com/gpu', gpuMemoryMiB: 0 },
   ollama: {
     image: { repository: 'ollama/ollama', tag: '0.30.0', digest: '', pullPolicy: 'IfNotPresent' },
     parallel: 1,
@@ -49,6 +50,7 @@ export function valuesOf(registry: Registry): Values {
       service: { type: 'ClusterIP', port: 80, sessionAffinitySeconds: 3600 },
       maxBodyMiB: 32,
       queue: { depth: 128, waitSeconds: 60, holdSeconds: 300 },
+      apiKeys: { enabled: false, existingSecret: '', secretKey: 'keys.json' },
       logLevel: 'info',
     },
     agent: {
@@ -64,6 +66,7 @@ export function valuesOf(registry: Registry): Values {
       tls: { enabled: true, secretName: 'model-management-tls', clusterIssuer: 'letsencrypt-prod' },
       annotations: {},
     },
+    inferencePool: { enabled: false, endpointPicker: { service: '', port: 9002, failureMode: 'FailClose' } },
     resourceQuota: { enabled: true },
     limitRange: { enabled: true },
     sharedCache: {
@@ -72,19 +75,33 @@ export function valuesOf(registry: Registry): Values {
       accessMode: 'ReadWriteMany',
       existingClaim: '',
     },
-    models: mapValues(registry.models, (definition, alias) => modelValues(alias, definition)),
+    models: modelsValues(registry, fleet),
     serverDefaults,
     servers: Object.fromEntries(fleet.map((server) => [server.name, serverValues(server)])),
   };
 }
 
-function modelValues(alias: string, definition: ModelDefinition): Model {
+function modelsValues(registry: Registry, fleet: FleetServer[]): Values['models'] {
+  const homes = new Map(fleet.flatMap((server) => server.models.map(({ alias }) => [alias, server] as const)));
+  return mapValues(registry.models, (definition, alias) => modelValues(alias, definition, homes.get(alias)!));
+}
+
+function modelValues(alias: string, definition: ModelDefinition, home: FleetServer): Model {
+  const { facts, modelfile, serving } = definition;
+  const { priority, aliases, fallbacks, keepAlive, runnerOptions, queue } = serving;
   return {
     name: servedName(alias, definition),
-    pull: definition.facts.name,
-    ...(definition.facts.digest && { digest: definition.facts.digest }),
-    ...definition.modelfile,
-    priority: definition.serving.priority,
+    pull: facts.name,
+    ...(facts.digest && { digest: facts.digest }),
+    ...modelfile,
+    priority,
+    ...(aliases && { aliases }),
+    ...(fallbacks && { fallbacks }),
+    ...(keepAlive && { keepAlive }),
+    // On a server of several the widest context is that of all.
+    memoryMiB: Math.ceil(loadedBytes(facts, { ...serving, ...home.serving }) / MiB),
+    ...(runnerOptions && { runnerOptions }),
+    ...(queue && { queue }),
   };
 }
 
@@ -97,7 +114,7 @@ function serverValues(server: FleetServer): ServerOverrides {
     resources: {
       cpu: String(serving.cpu),
       memory: `${serving.memoryGB}G`,
-      ...(serving.gpu && { gpu: serving.gpu.count }),
+      ...(serving.gpu && { gpu: serving.gpu.count, gpuMemoryMiB: gpus[serving.gpu.type].memoryMiB }),
     },
     ollama: {
       parallel: serving.parallel,

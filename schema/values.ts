@@ -80,6 +80,12 @@ export interface Values {
   ingress: Ingress;
 
   /**
+   * An InferencePool (Gateway API Inference Extension, inference.networking.k8s.io/v1) for each server, by which an inference
+   * gateway of yours sends requests to its agents.
+   */
+  inferencePool: InferencePool;
+
+  /**
    * Upper bound of what the namespace may ask for, computed from the maximum of every server and the gateway; off where
    * the namespace holds anything else.
    */
@@ -141,9 +147,38 @@ export interface Model {
   system?: string;
   /** Parameters built into the served model, as in a Modelfile (`temperature: 0.2`); num_thread is set from the CPU limit. */
   parameters?: Record<ParameterName, ParameterValue>;
-  /** Whose loads go first on a server of several models; without one, `standard`. */
+  /** Whose loads go first on a server of several models, and who makes way last; without one, `standard`. */
   priority?: Priority;
+  /**
+   * Further names that clients may use for it, such as the one name that a program knows (`gpt-4o-mini`).
+   * @maxItems 64
+   * @uniqueItems true
+   */
+  aliases?: OllamaName[];
+  /**
+   * Keys of the models that answer in its place, the first that can, while it is saturated or down; without any, none does.
+   * @maxItems 16
+   * @uniqueItems true
+   */
+  fallbacks?: ModelAlias[];
+  /** How long it stays loaded while unused; without one, as long as the `ollama.keepAlive` of its server says. */
+  keepAlive?: OllamaDuration;
+  /**
+   * Memory in MiB that it takes once loaded, with context and runtime: what `ollama ps` shows as its size, and 512 more; 0 or
+   * left out where that is not known, which leaves to Ollama what fits beside it.
+   * @asType integer
+   * @minimum 0
+   * @maximum 10000000
+   */
+  memoryMiB?: number;
+  /** What becomes of runner options in its requests; without it, as `agent.runnerOptions` says. */
+  runnerOptions?: RunnerOptions;
+  /** Where its requests wait; what it leaves unsaid is as `gateway.queue` says. */
+  queue?: QueueOverrides;
 }
+
+/** What a model says differently from `gateway.queue`; its schema is made as that of ServerOverrides. */
+export type QueueOverrides = Partial<Queue>;
 
 /**
  * Name of a Modelfile parameter.
@@ -248,6 +283,14 @@ export interface ServerResources {
   gpu: number;
   /** Name under which the device plugin offers GPUs. */
   gpuResource: QualifiedName;
+  /**
+   * Memory of each GPU in MiB, as its driver reports it: what loaded models share; 0 where it is not known, which leaves to
+   * Ollama what fits.
+   * @asType integer
+   * @minimum 0
+   * @maximum 1000000
+   */
+  gpuMemoryMiB: number;
 }
 
 /** Settings of Ollama itself. */
@@ -268,7 +311,10 @@ export interface Ollama {
    * @maximum 2097152
    */
   contextLength: number;
-  /** How long an unused model stays loaded (OLLAMA_KEEP_ALIVE). */
+  /**
+   * How long a model stays loaded while unused, unless it says otherwise itself; the agent unloads it then, and the next request
+   * loads it again.
+   */
   keepAlive: OllamaDuration;
   /** Whether attention is computed in blocks, which saves memory (OLLAMA_FLASH_ATTENTION). */
   flashAttention: boolean;
@@ -438,7 +484,7 @@ export interface Gateway {
   /** The Service that clients inside the cluster use. */
   service: GatewayService;
   /**
-   * Largest request body in MiB.
+   * Largest request body in MiB; gateway and agent read bodies whole, and need twice as much memory and 128 MiB.
    * @asType integer
    * @minimum 1
    * @maximum 1024
@@ -450,6 +496,8 @@ export interface Gateway {
    * them than a server with a few pods answers in that minute.
    */
   queue: Queue;
+  /** Whose requests are answered. */
+  apiKeys: ApiKeys;
   /** How much it writes to its log. */
   logLevel: LogLevel;
 }
@@ -470,6 +518,20 @@ export interface GatewayReplicas {
    * @maximum 1000
    */
   max: number;
+}
+
+/** The API keys of clients; `npm run api-key -- NAME` makes one, and says how it comes into the Secret. */
+export interface ApiKeys {
+  /** Whether a key is asked for; without, whoever reaches the gateway may ask every model, as often as they like. */
+  enabled: boolean;
+  /** Secret with the hashes of the keys and what each allows; a change of it is taken up without a restart. */
+  existingSecret: OptionalObjectName;
+  /**
+   * Key of the Secret under which the file is.
+   * @pattern ^[-_A-Za-z0-9][-_.A-Za-z0-9]*$
+   * @maxLength 253
+   */
+  secretKey: string;
 }
 
 /** The Service `model-management`. */
@@ -545,4 +607,27 @@ export interface IngressTls {
   secretName: ObjectName;
   /** ClusterIssuer of cert-manager that makes the certificate; empty where the Secret comes from elsewhere. */
   clusterIssuer: OptionalObjectName;
+}
+
+/** InferencePools in front of the servers, beside the gateway. */
+export interface InferencePool {
+  /** Whether they are rendered; the cluster has to have the extension's CRDs. */
+  enabled: boolean;
+  /** Who tells the inference gateway which pod of a pool to ask. */
+  endpointPicker: EndpointPicker;
+}
+
+/** The Service of an endpoint picker. */
+export interface EndpointPicker {
+  /** Name of the Service; empty for one of each pool, called like its server with `-epp` behind, as the extension's charts do. */
+  service: OptionalObjectName;
+  /**
+   * Port of the Service.
+   * @asType integer
+   * @minimum 1
+   * @maximum 65535
+   */
+  port: number;
+  /** What happens while it does not answer: `FailClose` refuses requests, `FailOpen` sends them to any pod. */
+  failureMode: 'FailOpen' | 'FailClose';
 }

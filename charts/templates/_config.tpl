@@ -16,24 +16,27 @@
 {{- $_ := set $models $alias (dict
       "name" $model.name
       "server" $name
-      "aliases" list
-      "fallbacks" list
-      "queue" (include "model-management.queue" $.Values.gateway.queue | fromJson)) -}}
+      "aliases" $model.aliases
+      "fallbacks" $model.fallbacks
+      "queue" (dict
+        "depth" (int $model.queue.depth)
+        "waitSeconds" (int $model.queue.waitSeconds)
+        "holdSeconds" (int $model.queue.holdSeconds))) -}}
 {{- end -}}
 {{- end -}}
 {{- toPrettyJson (dict
       "models" $models
       "servers" $servers
-      "namespace" ""
-      "apiKeysFile" ""
+      "namespace" .Release.Namespace
+      "apiKeysFile" (ternary (printf "%s/%s" (include "model-management.apiKeysFolder" .) .Values.gateway.apiKeys.secretKey) "" .Values.gateway.apiKeys.enabled)
       "generationTimeoutSeconds" (int .Values.generationTimeoutSeconds)
       "maxBodyMiB" (int .Values.gateway.maxBodyMiB)
       "logLevel" .Values.gateway.logLevel) -}}
 {{- end -}}
 
-{{/* A queue in whole numbers: large ones come from a file as floating-point numbers. Takes the queue; gives JSON. */}}
-{{- define "model-management.queue" -}}
-{{- toJson (dict "depth" (int .depth) "waitSeconds" (int .waitSeconds) "holdSeconds" (int .holdSeconds)) -}}
+{{/* Where the Secret with the API keys is mounted. */}}
+{{- define "model-management.apiKeysFolder" -}}
+/etc/model-management-keys
 {{- end -}}
 
 {{/*
@@ -56,9 +59,9 @@ most a year. Takes the time.
 {{- $_ := set $models $alias (dict
       "name" $model.name
       "priority" $model.priority
-      "idleSeconds" (include "model-management.idleSeconds" $.it.server.ollama.keepAlive | int64)
-      "memoryMiB" 0
-      "runnerOptions" $.root.Values.agent.runnerOptions) -}}
+      "idleSeconds" (include "model-management.idleSeconds" $model.keepAlive | int64)
+      "memoryMiB" (include "model-management.loadedMiB" (dict "it" $.it "model" $model) | int64)
+      "runnerOptions" $model.runnerOptions) -}}
 {{- end -}}
 {{- toPrettyJson (dict
       "server" .it.key
@@ -67,7 +70,7 @@ most a year. Takes the time.
       "parallel" (int .it.server.ollama.parallel)
       "allowance" (int .root.Values.agent.allowance)
       "maxBodyMiB" (int .root.Values.gateway.maxBodyMiB)
-      "memoryMiB" 0
+      "memoryMiB" .it.memory
       "loadTimeoutSeconds" (int .it.server.startup.loadSeconds)
       "generationTimeoutSeconds" (int .root.Values.generationTimeoutSeconds)
       "logLevel" .root.Values.agent.logLevel) -}}

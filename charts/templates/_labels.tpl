@@ -31,7 +31,8 @@ Takes: root, component, server (optional).
 {{- define "model-management.labels" -}}
 {{- $own := include "model-management.identity" . | fromJson -}}
 {{- if .server }}{{ $_ := set $own "app" "ollama" }}{{ end -}}
-{{- $_ := set $own "app.kubernetes.io/part-of" .root.Chart.Name -}}
+{{- /* By these words gateways find the EndpointSlices of servers, also where a parent chart calls this one otherwise. */ -}}
+{{- $_ := set $own "app.kubernetes.io/part-of" "model-management" -}}
 {{- $_ := set $own "app.kubernetes.io/version" (.root.Chart.AppVersion | include "model-management.labelValue") -}}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service -}}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | include "model-management.labelValue") -}}

@@ -20,11 +20,11 @@ capabilities:
 
 {{/*
 What every pod's spec begins with: identity, security and where it goes.
-Takes: root, serviceAccount, scheduling (optional).
+Takes: root, serviceAccount, token (optional: whether the pod talks to the API server), scheduling (optional).
 */}}
 {{- define "model-management.podBasics" -}}
 serviceAccountName: {{ .serviceAccount | quote }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ .token | default false }}
 # Services come and go with the registry; their variables would make each new pod differ from its siblings.
 enableServiceLinks: false
 securityContext:

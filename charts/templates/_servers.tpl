@@ -3,6 +3,7 @@ Resolves the enabled servers once for all templates of a rendering and leaves th
 their Deployment. Each has what follows from defaults and overrides:
   server   the merged settings
   models   the models it serves, by key, those that exist, with what they leave unsaid
+  memory   MiB that its loaded models may take together: in the GPUs, or without any in the pod; 0 where that is not known
   threads  what Ollama may run at a time: the whole cores of its CPU, at least one
   gpu      whether it has GPUs
   scaled   whether a HorizontalPodAutoscaler decides on its pods
@@ -19,20 +20,35 @@ Takes the root.
 {{- $models := dict -}}
 {{- range $server.models -}}
 {{- if hasKey $.Values.models . -}}
-{{- $unsaid := dict "name" . "digest" "" "system" "" "parameters" (dict) "priority" "standard" -}}
-{{- $_ := set $models . (merge (deepCopy (get $.Values.models .)) $unsaid) -}}
+{{- $unsaid := dict "name" . "digest" "" "system" "" "parameters" (dict) "priority" "standard" "aliases" list "fallbacks" list
+      "keepAlive" $server.ollama.keepAlive "memoryMiB" 0 "runnerOptions" $.Values.agent.runnerOptions -}}
+{{- $model := merge (deepCopy (get $.Values.models .)) $unsaid -}}
+{{- $_ := set $model "queue" (mergeOverwrite (deepCopy $.Values.gateway.queue) ($model.queue | default dict)) -}}
+{{- $_ := set $models . $model -}}
 {{- end -}}
 {{- end -}}
 {{- $gpu := gt (int $server.resources.gpu) 0 -}}
+{{- $memory := mul (int64 $server.resources.gpu) (int64 $server.resources.gpuMemoryMiB) -}}
+{{- if not $gpu }}{{ $memory = div (include "model-management.bytes" $server.resources.memory | int64) 1048576 | min 100000000 }}{{ end -}}
 {{- $threads := max 1 (div (include "model-management.millicores" $server.resources.cpu | int64) 1000) -}}
 {{- $scaled := and $server.autoscaling.enabled (not $gpu) (gt (int $server.replicas.min) 0) -}}
 {{- $oneNode := and (eq $server.cache.mode "shared") (eq $.Values.sharedCache.accessMode "ReadWriteOnce") -}}
 {{- $_ := set $resolved (include "model-management.name" (dict "root" $ "name" $name)) (dict
-      "key" $name "server" $server "models" $models "threads" $threads "gpu" $gpu "scaled" $scaled "oneNode" $oneNode) -}}
+      "key" $name "server" $server "models" $models "memory" $memory "threads" $threads "gpu" $gpu "scaled" $scaled "oneNode" $oneNode) -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := set .Values "resolved" $resolved -}}
 {{- end -}}
+{{- end -}}
+
+{{/*
+MiB that a model is expected to take once loaded of what its server has for models; 0 where that is not known. The prompts
+that a runner keeps are in the pod's memory, wherever the model is. Takes: it (a resolved server), model; gives a number.
+*/}}
+{{- define "model-management.loadedMiB" -}}
+{{- $own := int64 .model.memoryMiB -}}
+{{- if and (gt $own 0) (not .it.gpu) }}{{ $own = add $own (int64 .it.server.ollama.promptCacheMiB) }}{{ end -}}
+{{- $own -}}
 {{- end -}}
 
 {{/*

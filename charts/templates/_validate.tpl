@@ -6,12 +6,16 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- include "model-management.resolve" . -}}
 {{- $mistakes := concat
       (include "model-management.modelMistakes" . | fromJsonArray)
+      (include "model-management.aliasMistakes" . | fromJsonArray)
+      (include "model-management.fallbackMistakes" . | fromJsonArray)
       (include "model-management.serverMistakes" . | fromJsonArray)
       (include "model-management.replicaMistakes" . | fromJsonArray)
       (include "model-management.resourceMistakes" . | fromJsonArray)
+      (include "model-management.memoryMistakes" . | fromJsonArray)
       (include "model-management.cacheMistakes" . | fromJsonArray)
       (include "model-management.environmentMistakes" . | fromJsonArray)
       (include "model-management.nameMistakes" . | fromJsonArray)
+      (include "model-management.keyMistakes" . | fromJsonArray)
       (include "model-management.sizeMistakes" . | fromJsonArray) -}}
 {{- if $mistakes -}}
 {{- fail (printf "\n\n%d mistake(s) in the values:\n- %s\n" (len $mistakes) (join "\n- " $mistakes)) -}}
@@ -33,6 +37,47 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- end -}}
 {{- if hasKey ($model.parameters | default dict) "num_thread" -}}
 {{- $mistakes = append $mistakes (printf "models.%s.parameters.num_thread: is set by the chart from the server's resources.cpu: remove it" $alias) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* Further names that are names of another model, as Ollama reads names. */}}
+{{- define "model-management.aliasMistakes" -}}
+{{- $mistakes := list -}}
+{{- $owners := dict -}}
+{{- range $alias, $model := .Values.models -}}
+{{- range list $alias ($model.name | default $alias) -}}
+{{- $_ := set $owners (include "model-management.canonicalName" .) $alias -}}
+{{- end -}}
+{{- end -}}
+{{- range $alias, $model := .Values.models -}}
+{{- range $model.aliases -}}
+{{- $name := include "model-management.canonicalName" . -}}
+{{- $owner := get $owners $name -}}
+{{- if and $owner (ne $owner $alias) -}}
+{{- $mistakes = append $mistakes (printf "models.%s.aliases: '%s' is a name of models.%s too: take another" $alias . $owner) -}}
+{{- end -}}
+{{- $_ := set $owners $name $alias -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* Fallbacks that are no other model, or that no server has for a model that has a server. */}}
+{{- define "model-management.fallbackMistakes" -}}
+{{- $mistakes := list -}}
+{{- $served := dict -}}
+{{- range .Values.resolved -}}{{- range $alias, $_ := .models -}}{{- $_ := set $served $alias true -}}{{- end -}}{{- end -}}
+{{- range $alias, $model := .Values.models -}}
+{{- range $model.fallbacks -}}
+{{- if eq . $alias -}}
+{{- $mistakes = append $mistakes (printf "models.%s.fallbacks: '%s' is the model itself: name another, or none" $alias .) -}}
+{{- else if not (hasKey $.Values.models .) -}}
+{{- $mistakes = append $mistakes (printf "models.%s.fallbacks: '%s' is no key of models: name one of %s" $alias . (without (keys $.Values.models | sortAlpha) $alias | join ", ")) -}}
+{{- else if and (hasKey $served $alias) (not (hasKey $served .)) -}}
+{{- $mistakes = append $mistakes (printf "models.%s.fallbacks: '%s' is on no server that is enabled: enable its server, or take it from the list" $alias .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}
@@ -98,6 +143,39 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- toJson $mistakes -}}
 {{- end -}}
 
+{{/*
+Too little memory: for the bodies that gateway and agent read whole, one of which may be there twice when it is changed; for
+a model by itself, or for all of those that are never unloaded.
+*/}}
+{{- define "model-management.memoryMistakes" -}}
+{{- $mistakes := list -}}
+{{- $least := add 128 (mul 2 (int .Values.gateway.maxBodyMiB)) -}}
+{{- range $where, $memory := dict "gateway" .Values.gateway.resources.memory "agent" .Values.agent.resources.memory -}}
+{{- if lt (include "model-management.bytes" $memory | int64) (mul $least 1048576) -}}
+{{- $mistakes = append $mistakes (printf "%s.resources.memory: %s is too little for bodies of gateway.maxBodyMiB %d: raise it to %dMi, or lower maxBodyMiB" $where $memory (int $.Values.gateway.maxBodyMiB) $least) -}}
+{{- end -}}
+{{- end -}}
+{{- range $it := .Values.resolved -}}
+{{- if gt (int64 .memory) 0 -}}
+{{- $has := printf "servers.%s.resources.memory %s" .key .server.resources.memory -}}
+{{- if .gpu }}{{ $has = printf "%d × servers.%s.resources.gpuMemoryMiB" (int .server.resources.gpu) .key }}{{ end -}}
+{{- $pinned := 0 -}}
+{{- range $alias, $model := .models -}}
+{{- $takes := include "model-management.loadedMiB" (dict "it" $it "model" $model) | int64 -}}
+{{- if gt $takes (int64 $it.memory) -}}
+{{- $mistakes = append $mistakes (printf "models.%s.memoryMiB: it takes %d MiB once loaded%s, and %s is %d MiB: raise that, or correct memoryMiB" $alias $takes (ternary "" " (with promptCacheMiB)" (or $it.gpu (eq (int $it.server.ollama.promptCacheMiB) 0))) $has (int64 $it.memory)) -}}
+{{- else if eq $model.keepAlive "-1" -}}
+{{- $pinned = add $pinned $takes -}}
+{{- end -}}
+{{- end -}}
+{{- if gt $pinned (int64 .memory) -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.models: those with keepAlive -1 take %d MiB together, and %s is %d MiB: raise that, or let one of them be unloaded" .key $pinned $has (int64 .memory)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
 {{/* Caches that could not be mounted. */}}
 {{- define "model-management.cacheMistakes" -}}
 {{- $mistakes := list -}}
@@ -148,6 +226,17 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- $mistakes = append $mistakes (printf "servers.%s: would be called '%s' like %s: give it another key%s" $key $name . (ternary ", or shorten namePrefix" "" (ne $name (printf "%s%s" $.Values.namePrefix $key)))) -}}
 {{- end -}}
 {{- $_ := set $owners $name (printf "servers.%s" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* API keys that are nowhere. */}}
+{{- define "model-management.keyMistakes" -}}
+{{- $mistakes := list -}}
+{{- with .Values.gateway.apiKeys -}}
+{{- if and .enabled (not .existingSecret) -}}
+{{- $mistakes = append $mistakes "gateway.apiKeys: enabled without existingSecret: name the Secret that has the keys (`npm run api-key -- NAME` makes one), or set enabled to false" -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}

@@ -38,14 +38,16 @@ describe('the configuration of the service', () => {
   test('renders the models of the gateway with the address of their server', async () => {
     const names = { 'a.1': model('library/a:7b'), b: model('b') };
     const values = fleet({ packed: { models: ['a.1', 'b'] } }, names, { namePrefix: 'x-' });
-    const rendered = await render({ ...values, gateway: { maxBodyMiB: 1024 } }, { namespace: '007' });
+    const resources = { memory: '4Gi' };
+    const rest = { gateway: { maxBodyMiB: 1024, resources }, agent: { resources } };
+    const rendered = await render({ ...values, ...rest }, { namespace: '007' });
     expect(configOf('GatewayConfig', rendered.get('ConfigMap', `x-${gateway}`).data)).toEqual({
       models: {
         'a.1': { name: 'library/a:7b', server: 'x-packed', ...unsaid.gateway },
         b: { name: 'b', server: 'x-packed', ...unsaid.gateway },
       },
       servers: { 'x-packed': { url: 'http://x-packed.007.svc:8080', slots: 2 } },
-      namespace: '',
+      namespace: '007',
       apiKeysFile: '',
       generationTimeoutSeconds: 600,
       maxBodyMiB: 1024,
@@ -53,22 +55,121 @@ describe('the configuration of the service', () => {
     });
   });
 
+  test('renders further names, fallbacks and the queue of each model as it says, and otherwise as the gateway does', async () => {
+    const words = { aliases: ['gpt-4o-mini', 'library/x:1b'], fallbacks: ['c', 'b'] };
+    const models = {
+      a: model('a', { ...words, queue: { depth: 0 } }),
+      b: model('b', { queue: { holdSeconds: 86_400 } }),
+    };
+    const queue = { depth: 100_000, waitSeconds: 7, holdSeconds: 8 };
+    const rendered = await render(fleet({ a: {}, b: {}, c: {} }, models, { gateway: { queue } }));
+    const told = configOf('GatewayConfig', rendered.get('ConfigMap', gateway).data).models;
+    expect(told.a).toMatchObject({ ...words, queue: { depth: 0, waitSeconds: 7, holdSeconds: 8 } });
+    expect(told.b.queue).toEqual({ ...queue, holdSeconds: 86_400 });
+    expect(told.c.queue).toEqual(queue);
+  });
+
+  test('renders as much room at a replica as its agents have', async () => {
+    const servers = { a: { ollama: { parallel: 4 } }, b: { ollama: { parallel: 256 } } };
+    const rendered = await render(fleet(servers, {}, { agent: { allowance: 3 } }));
+    const { servers: told } = configOf('GatewayConfig', rendered.get('ConfigMap', gateway).data);
+    expect([told.a.slots, told.b.slots]).toEqual([7, 259]);
+    for (const name of ['a', 'b']) {
+      const { parallel, allowance } = configOf('AgentConfig', rendered.get('ConfigMap', name).data);
+      expect(parallel + allowance).toBe(told[name].slots);
+    }
+  });
+
+  test('renders where the API keys are when they are asked for', async () => {
+    const apiKeys = { enabled: true, existingSecret: 'keys', secretKey: 'mine.json' };
+    const fileOf = async (values: object) =>
+      configOf('GatewayConfig', (await render({ gateway: { apiKeys: values } })).get('ConfigMap', gateway).data)
+        .apiKeysFile;
+    expect(await fileOf(apiKeys)).toBe('/etc/model-management-keys/mine.json');
+    expect(await fileOf({ ...apiKeys, enabled: false })).toBe('');
+  });
+
   test('renders what the agents of a server are to know', async () => {
     const settings = { models: ['a', 'b'], ollama: { parallel: 256 }, startup: { loadSeconds: 86_400 } };
-    const rest = { agent: { logLevel: 'debug' }, generationTimeoutSeconds: 86_400 };
+    const rest = { agent: { allowance: 0, logLevel: 'debug' }, generationTimeoutSeconds: 86_400 };
     const rendered = await render(fleet({ packed: settings }, { b: model('b', { priority: 'batch' }) }, rest));
     expect(configOf('AgentConfig', rendered.get('ConfigMap', 'packed').data)).toEqual({
       server: 'packed',
       models: { a: { name: 'a', ...unsaid.agent }, b: { name: 'b', ...unsaid.agent, priority: 'batch' } },
       ollamaUrl: 'http://127.0.0.1:11434',
       parallel: 256,
-      allowance: 1,
+      allowance: 0,
       maxBodyMiB: 32,
-      memoryMiB: 0,
+      memoryMiB: 3814,
       loadTimeoutSeconds: 86_400,
       generationTimeoutSeconds: 86_400,
       logLevel: 'debug',
     });
+  });
+
+  test('renders when an unused model is unloaded, of every time that Ollama knows, and never as never', async () => {
+    const times = { '90s': 90, '10m': 600, '24h': 86_400, '-1': 0, '0': 1, '999999h': 31_536_000 };
+    const keys = Object.keys(times).map((_, index) => `m${index}`);
+    const models = Object.fromEntries(
+      Object.keys(times).map((keepAlive, index) => [keys[index]!, model(`m${index}`, { keepAlive })]),
+    );
+    const server = { models: [...keys, 'rest'], ollama: { keepAlive: '7m' } };
+    const rendered = await render(fleet({ packed: server }, { ...models, rest: model('rest') }));
+    const told = configOf('AgentConfig', rendered.get('ConfigMap', 'packed').data).models;
+    expect(keys.map((key) => told[key].idleSeconds)).toEqual(Object.values(times));
+    expect(told.rest.idleSeconds).toBe(420);
+  });
+
+  test('renders what becomes of runner options for each model as it says, and otherwise as for all', async () => {
+    const values = fleet(
+      { a: {}, b: {} },
+      { a: model('a', { runnerOptions: 'replace' }) },
+      { agent: { runnerOptions: 'refuse' } },
+    );
+    const rendered = await render(values);
+    const told = (key: string) =>
+      configOf('AgentConfig', rendered.get('ConfigMap', key).data).models[key].runnerOptions;
+    expect([told('a'), told('b')]).toEqual(['replace', 'refuse']);
+  });
+
+  describe('of memory', () => {
+    const memoryOf = async (server: object, changes: object = {}) => {
+      const rendered = await render(fleet({ a: server }, { a: model('a', changes) }));
+      const { memoryMiB, models } = configOf('AgentConfig', rendered.get('ConfigMap', 'a').data);
+      return [memoryMiB, models.a.memoryMiB];
+    };
+
+    test("renders the pod's for a server on CPUs, and adds to a model the prompts that its runner keeps", async () => {
+      const server = { resources: { memory: '8Gi', gpuMemoryMiB: 40_000 }, ollama: { promptCacheMiB: 100 } };
+      expect(await memoryOf(server, { memoryMiB: 5000 })).toEqual([8192, 5100]);
+    });
+
+    test('renders that of all GPUs for a server that has some, which keep no prompts', async () => {
+      const server = { resources: { memory: '8Gi', gpu: 2, gpuMemoryMiB: 40_000 }, ollama: { promptCacheMiB: 100 } };
+      expect(await memoryOf(server, { memoryMiB: 5000 })).toEqual([80_000, 5000]);
+    });
+
+    test('renders 0 for what is not known, and no more than the agents take', async () => {
+      expect(await memoryOf({ resources: { gpu: 1 }, ollama: { promptCacheMiB: 100 } })).toEqual([0, 0]);
+      expect((await memoryOf({ resources: { memory: '8000000Ti' } }))[0]).toBe(100_000_000);
+      expect(await memoryOf({ resources: { gpu: 64, gpuMemoryMiB: 1_000_000 } }, { memoryMiB: 10_000_000 })).toEqual([
+        64_000_000, 10_000_000,
+      ]);
+    });
+
+    test.each(environments)(
+      'renders room for all models of a server at once when the environment is %s',
+      async (environment) => {
+        const rendered = await render({}, { environment });
+        const { servers } = configOf('GatewayConfig', rendered.get('ConfigMap', gateway).data);
+        for (const server of Object.keys(servers)) {
+          const { memoryMiB, models } = configOf('AgentConfig', rendered.get('ConfigMap', server).data);
+          const each = Object.values(models as Record<string, { memoryMiB: number }>).map((one) => one.memoryMiB);
+          expect(Math.min(...each)).toBeGreaterThan(1000);
+          expect(each.reduce((sum, one) => sum + one)).toBeLessThanOrEqual(memoryMiB);
+        }
+      },
+    );
   });
 
   test('renders a gateway without models when no server is enabled', async () => {

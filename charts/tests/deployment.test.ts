@@ -34,14 +34,13 @@ describe('a server', () => {
 
   test('renders what the values say about Ollama as its environment', async () => {
     const ollama = {
-      ...{ parallel: 3, contextLength: 1_048_576, keepAlive: '1h', flashAttention: false, kvCacheType: 'q8_0' },
+      ...{ parallel: 3, contextLength: 1_048_576, flashAttention: false, kvCacheType: 'q8_0' },
       ...{ promptCacheMiB: 1_048_576, extraEnv: { NO: 'a\\b "c" é', GOMEMLIMIT: '1e6' } },
     };
     const { ollama: container } = await server({ ollama, startup: { loadSeconds: 1000 } });
     expect(environmentOf(container)).toMatchObject({
       OLLAMA_NUM_PARALLEL: '3',
       OLLAMA_CONTEXT_LENGTH: '1048576',
-      OLLAMA_KEEP_ALIVE: '-1',
       OLLAMA_FLASH_ATTENTION: '0',
       OLLAMA_KV_CACHE_TYPE: 'q8_0',
       OLLAMA_LOAD_TIMEOUT: '1000s',
@@ -51,6 +50,11 @@ describe('a server', () => {
       GOMEMLIMIT: '1e6',
     });
     expect(container.env!.length).toBe(new Set(container.env!.map(({ name }) => name)).size);
+  });
+
+  test('renders an Ollama that unloads nothing, since the agent decides on that', async () => {
+    const { ollama } = await server({ ollama: { keepAlive: '5m' } });
+    expect(environmentOf(ollama).OLLAMA_KEEP_ALIVE).toBe('-1');
   });
 
   test('renders as many loaded models as it serves when it is a packed one', async () => {
@@ -258,6 +262,20 @@ describe('the gateway', () => {
     expect(container!.resources).toEqual({ requests: { cpu: '2', memory: '1Gi' }, limits: { memory: '1Gi' } });
     expect(template.spec.terminationGracePeriodSeconds).toBe(630);
     expect(template.spec.serviceAccountName).toBe('model-management-gateway');
+  });
+
+  test('renders the keys of a Secret as a folder, so that it sees a change, and nothing else of the Secret', async () => {
+    const apiKeys = { enabled: true, existingSecret: '1e3', secretKey: 'a_b.json' };
+    const { template } = await gateway({ apiKeys });
+    const mount = template.spec.containers[0]!.volumeMounts.find(({ name }) => name === 'api-keys');
+    expect(mount).toEqual({ name: 'api-keys', mountPath: '/etc/model-management-keys', readOnly: true });
+    expect(template.spec.volumes.find(({ name }) => name === 'api-keys')!.secret).toEqual({
+      secretName: '1e3',
+      defaultMode: 0o440,
+      items: [{ key: 'a_b.json', path: 'a_b.json' }],
+    });
+    const off = await gateway({ apiKeys: { ...apiKeys, enabled: false } });
+    expect(off.template.spec.volumes.map(({ name }) => name)).toEqual(['config']);
   });
 
   test('renders the same pods when a model joins', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { render } from './render.ts';
+import { fleet, model, render } from './render.ts';
 
 const ingress = async (values: object, rest: object = {}) =>
   (await render({ ...rest, ingress: { enabled: true, ...values } })).only('Ingress');
@@ -21,15 +21,22 @@ test('renders the host with TLS by cert-manager in front of the gateway', async 
   expect(rule!.http.paths[0]!.backend.service).toEqual({ name: 'model-management', port: { name: 'http' } });
 });
 
-test('renders streams unbuffered, for a little longer than an answer may take', async () => {
-  const { metadata } = await ingress({}, { generationTimeoutSeconds: 900, gateway: { maxBodyMiB: 1024 } });
+test('renders streams unbuffered, for a little longer than an answer and the wait for it may take', async () => {
+  const queue = { waitSeconds: 40, holdSeconds: 30 };
+  const resources = { memory: '4Gi' };
+  const gateway = { maxBodyMiB: 1024, queue, resources };
+  const rest = { generationTimeoutSeconds: 900, gateway, agent: { resources } };
+  const { metadata } = await ingress({}, fleet({ a: {} }, {}, rest));
   expect(metadata.annotations).toMatchObject({
     'nginx.ingress.kubernetes.io/proxy-buffering': 'off',
     'nginx.ingress.kubernetes.io/proxy-request-buffering': 'off',
-    'nginx.ingress.kubernetes.io/proxy-read-timeout': '930',
-    'nginx.ingress.kubernetes.io/proxy-send-timeout': '930',
+    'nginx.ingress.kubernetes.io/proxy-read-timeout': '970',
+    'nginx.ingress.kubernetes.io/proxy-send-timeout': '970',
     'nginx.ingress.kubernetes.io/proxy-body-size': '1024m',
   });
+  const patient = { a: model('a', { queue: { holdSeconds: 600 } }) };
+  const other = await ingress({}, fleet({ a: {}, b: {} }, patient, rest));
+  expect(other.metadata.annotations).toMatchObject({ 'nginx.ingress.kubernetes.io/proxy-read-timeout': '1530' });
 });
 
 test("renders the user's annotations over its own, the empty too", async () => {

@@ -15,11 +15,17 @@ export interface Kinds {
   ConfigMap: KubeObject & { data: Record<string, string> };
   Deployment: KubeObject & { spec: DeploymentSpec };
   HorizontalPodAutoscaler: KubeObject & { spec: HorizontalPodAutoscalerSpec };
+  InferencePool: KubeObject & { spec: InferencePoolSpec };
   Ingress: KubeObject & { spec: IngressSpec };
   Job: KubeObject & { spec: { backoffLimit: number; template: PodTemplate } };
   LimitRange: KubeObject & { spec: { limits: LimitRangeItem[] } };
   PersistentVolumeClaim: KubeObject & { spec: ClaimSpec };
   PodDisruptionBudget: KubeObject & { spec: PodDisruptionBudgetSpec };
+  Role: KubeObject & { rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[] };
+  RoleBinding: KubeObject & {
+    roleRef: { apiGroup: string; kind: string; name: string };
+    subjects: { kind: string; name: string; namespace: string }[];
+  };
   ResourceQuota: KubeObject & { spec: { hard: Record<string, string> } };
   Service: KubeObject & { spec: ServiceSpec };
   ServiceAccount: KubeObject & { automountServiceAccountToken: boolean };
@@ -85,6 +91,7 @@ export interface Volume {
   name: string;
   emptyDir?: object;
   configMap?: { name: string };
+  secret?: { secretName: string; defaultMode: number; items: { key: string; path: string }[] };
   persistentVolumeClaim?: { claimName: string; readOnly?: boolean };
   image?: { reference: string; pullPolicy: string };
   ephemeral?: { volumeClaimTemplate: { metadata?: Partial<Metadata>; spec: ClaimSpec } };
@@ -104,6 +111,12 @@ export interface HorizontalPodAutoscalerSpec {
     type: string;
     containerResource: { name: string; container: string; target: { type: string; averageUtilization: number } };
   }[];
+}
+
+export interface InferencePoolSpec {
+  selector: { matchLabels: Record<string, string> };
+  targetPorts: { number: number }[];
+  endpointPickerRef: { kind: string; name: string; port: { number: number }; failureMode: string };
 }
 
 export interface IngressSpec {

@@ -18,9 +18,9 @@ test('renders the largest container as the most that one may have', async () => 
 });
 
 test('renders defaults that are no larger than the largest container', async () => {
-  const resources = { cpu: '50m', memory: '100Mi' };
-  const values = fleet({ a: { resources } }, {}, { agent: { resources }, gateway: { resources } });
-  const memory = `${100 * 2 ** 20}`;
+  const resources = { cpu: '50m', memory: '130Mi' };
+  const values = fleet({ a: { resources } }, {}, { agent: { resources }, gateway: { resources, maxBodyMiB: 1 } });
+  const memory = `${130 * 2 ** 20}`;
   expect(await limits(values)).toMatchObject({
     Container: { max: { memory }, default: { memory }, defaultRequest: { cpu: '50m', memory } },
   });

@@ -8,10 +8,10 @@ async function notes(values: object, options: RenderOptions = {}) {
 }
 
 test('renders each server with its models, and the commands in the namespace of the release', async () => {
-  const text = await notes(fleet({ a: {}, packed: { models: ['b', 'c'] }, off: { enabled: false } }));
+  const text = await notes(fleet({ a: {}, packed: { models: ['b', 'c'] }, disabled: { enabled: false } }));
   expect(text).toContain('  a: a\n');
   expect(text).toContain('  packed: b, c\n');
-  expect(text).not.toContain('off');
+  expect(text).not.toContain('disabled');
   expect(text).toContain('kubectl -n models get pods -l app=ollama');
   expect(text).toContain('port-forward service/model-management 11434:80\n');
   expect(text).toContain('OLLAMA_HOST=http://localhost:11434');
@@ -31,4 +31,18 @@ test('renders how to follow the Job when servers share their cache', async () =>
 
 test('renders what to do when no server is enabled', async () => {
   expect(await notes(fleet({ a: { enabled: false } }))).toContain('none: enable a server under `servers`');
+});
+
+test('renders that whoever comes may ask when no keys are asked for', async () => {
+  const text = await notes({});
+  expect(text).toContain('API keys are off: whoever reaches the gateway may ask every model.');
+  expect(text).toContain('\n  ollama list\n');
+});
+
+test('renders where keys come from, and a client that sends one, when they are asked for', async () => {
+  const text = await notes({ gateway: { apiKeys: { enabled: true, existingSecret: 'keys-of-mine' } } });
+  expect(text).toContain('npm run api-key -- NAME');
+  expect(text).toContain('the Secret keys-of-mine');
+  expect(text).toContain('--header "Authorization: Bearer KEY" $OLLAMA_HOST/api/tags');
+  expect(text).not.toMatch(/keys are off|ollama list/);
 });

@@ -44,6 +44,20 @@ describe('a change', () => {
     expect(template(name)).toEqual(template(before));
   });
 
+  test('of what the gateway alone is told of a model restarts nothing', async () => {
+    const before = await render(fleet(servers));
+    const words = { aliases: ['x'], fallbacks: ['a'], queue: { depth: 1 } };
+    expect(changed(before, await render(fleet(servers, { b: model('b', words) })))).toEqual([
+      'ConfigMap model-management-gateway',
+    ]);
+  });
+
+  test('of when a model is unloaded renders anew its server, and nothing else', async () => {
+    const before = await render(fleet(servers));
+    const after = await render(fleet(servers, { b: model('b', { keepAlive: '-1' }) }));
+    expect(changed(before, after)).toEqual(['ConfigMap b', 'Deployment b']);
+  });
+
   test('of one model in a shared cache renders anew its server and the Job', async () => {
     const shared = { a: { cache: { mode: 'shared' } }, b: { cache: { mode: 'shared' } } };
     const before = await render(fleet(shared));

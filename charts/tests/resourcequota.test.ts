@@ -6,7 +6,7 @@ const hard = async (values: object) => (await render(values)).only('ResourceQuot
 /** Round figures beside the servers. */
 const rest = {
   gateway: { replicas: { min: 1, max: 2 }, resources: { cpu: '250m', memory: '1G' } },
-  agent: { resources: { cpu: '100m', memory: '100M' } },
+  agent: { resources: { cpu: '100m', memory: '300M' } },
 };
 
 test('renders the sum of the maximum of all servers and the gateway, with a pod more of each, and twice that of CPU and memory', async () => {
@@ -15,8 +15,8 @@ test('renders the sum of the maximum of all servers and the gateway, with a pod 
     b: { replicas: { min: 1, max: 1 }, resources: { cpu: '2', memory: '2Gi', gpu: 2 } },
     off: { enabled: false, resources: { cpu: '64', memory: '1T', gpu: 8 } },
   };
-  // a: 4 pods of 500m + 100m and 536870912 + 100000000; b: 2 of 2 + 100m and 2147483648 + 100000000; gateway: 3.
-  const memory = `${2 * (4 * 636_870_912 + 2 * 2_247_483_648 + 3 * 1_000_000_000)}`;
+  // a: 4 pods of 500m + 100m and 536870912 + 300000000; b: 2 of 2 + 100m and 2147483648 + 300000000; gateway: 3.
+  const memory = `${2 * (4 * 836_870_912 + 2 * 2_447_483_648 + 3 * 1_000_000_000)}`;
   expect(await hard(fleet(servers, {}, rest))).toEqual({
     pods: '9',
     'requests.cpu': '14700m',
@@ -31,7 +31,7 @@ test('renders every unit of memory for what it is', async () => {
   for (const [unit, bytes] of Object.entries(units)) {
     const server = { replicas: { min: 1, max: 1 }, resources: { memory: `3${unit}` } };
     const { 'requests.memory': memory } = await hard(fleet({ a: server }, {}, rest));
-    expect(memory, unit).toBe(`${2 * (2 * (3 * bytes + 1e8) + 3 * 1e9)}`);
+    expect(memory, unit).toBe(`${2 * (2 * (3 * bytes + 3e8) + 3 * 1e9)}`);
   }
 });
 
@@ -39,7 +39,7 @@ test('renders as many digits as a thousand pods of a terabyte need', async () =>
   const server = { replicas: { min: 1, max: 1000 }, resources: { cpu: '128', memory: '1T' } };
   expect(await hard(fleet({ a: server }, {}, rest))).toMatchObject({
     'requests.cpu': `${2 * (1001 * 128_100 + 750)}m`,
-    'requests.memory': `${2 * (1001 * 1_000_100_000_000 + 3_000_000_000)}`,
+    'requests.memory': `${2 * (1001 * 1_000_300_000_000 + 3_000_000_000)}`,
   });
 });
 

@@ -17,8 +17,11 @@ test('renders accounts for all pods', async () => {
   const names = rendered.all('ServiceAccount').map(({ metadata }) => metadata.name);
   const templates = Object.values(rendered.podTemplates);
   expect(templates.length).toBe(4);
-  for (const { spec } of templates) {
-    expect(names).toContain(spec.serviceAccountName);
-    expect(spec.automountServiceAccountToken).toBe(false);
-  }
+  for (const { spec } of templates) expect(names).toContain(spec.serviceAccountName);
+});
+
+test('renders a token for the gateway, which watches EndpointSlices, and for no other pod', async () => {
+  const { podTemplates } = await render(values);
+  const withToken = Object.keys(podTemplates).filter((name) => podTemplates[name]!.spec.automountServiceAccountToken);
+  expect(withToken).toEqual(['model-management-gateway']);
 });

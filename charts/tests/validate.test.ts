@@ -38,6 +38,39 @@ const cases: {
     near: fleet({ a: {} }, { a: model('a', { parameters: { num_batch: 4 } }) }),
   },
   {
+    what: 'an alias is a name of another model',
+    values: fleet({ a: {}, b: {} }, { a: model('a', { aliases: ['x', 'Library/B:latest'] }) }),
+    line: "models.a.aliases: 'Library/B:latest' is a name of models.b too: take another",
+    near: fleet({ a: {}, b: {} }, { a: model('a', { aliases: ['x', 'b:1b', 'a', 'library/a'] }) }),
+  },
+  {
+    what: 'two models have one alias',
+    values: fleet({ a: {}, b: {} }, { a: model('a', { aliases: ['x'] }), b: model('b', { aliases: ['X:latest'] }) }),
+    line: "models.b.aliases: 'X:latest' is a name of models.a too: take another",
+    near: fleet(
+      { a: {}, b: {} },
+      { a: model('a', { aliases: ['x', 'x:latest'] }), b: model('b', { aliases: ['y/x'] }) },
+    ),
+  },
+  {
+    what: 'a model falls back on one that does not exist',
+    values: fleet({ a: {}, b: {} }, { a: model('a', { fallbacks: ['b', 'c'] }) }),
+    line: "models.a.fallbacks: 'c' is no key of models: name one of b",
+    near: fleet({ a: {}, b: {}, c: {} }, { a: model('a', { fallbacks: ['b', 'c'] }) }),
+  },
+  {
+    what: 'a model falls back on itself',
+    values: fleet({ a: {}, b: {} }, { a: model('a', { fallbacks: ['a'] }) }),
+    line: "models.a.fallbacks: 'a' is the model itself: name another, or none",
+    near: fleet({ a: {}, b: {} }, { a: model('a', { fallbacks: ['b'] }), b: model('b', { fallbacks: ['a'] }) }),
+  },
+  {
+    what: 'a model falls back on one that is not served',
+    values: fleet({ a: {}, b: { enabled: false } }, { a: model('a', { fallbacks: ['b'] }) }),
+    line: "models.a.fallbacks: 'b' is on no server that is enabled: enable its server, or take it from the list",
+    near: fleet({ a: { enabled: false }, b: { enabled: false }, c: {} }, { a: model('a', { fallbacks: ['b'] }) }),
+  },
+  {
     what: 'a server names no model',
     values: fleet({ a: { models: [] } }),
     line: 'servers.a.models: is empty: name a key of models, or set enabled to false',
@@ -114,6 +147,60 @@ const cases: {
     values: fleet({ a: { resources: { cpu: '1', cpuRequest: '1001m' } } }),
     line: 'servers.a.resources: cpuRequest 1001m is above cpu 1: lower it, or raise cpu',
     near: fleet({ a: { resources: { cpu: '1', cpuRequest: '1000m' } } }),
+  },
+  {
+    what: 'an agent has no memory for the largest bodies',
+    values: fleet({ a: {} }, {}, { gateway: { maxBodyMiB: 65 } }),
+    line: 'agent.resources.memory: 256Mi is too little for bodies of gateway.maxBodyMiB 65: raise it to 258Mi, or lower maxBodyMiB',
+    near: fleet({ a: {} }, {}, { gateway: { maxBodyMiB: 64 } }),
+  },
+  {
+    what: 'the gateway has no memory for the largest bodies',
+    values: fleet({ a: {} }, {}, { gateway: { resources: { memory: '191Mi' } } }),
+    line: 'gateway.resources.memory: 191Mi is too little for bodies of gateway.maxBodyMiB 32: raise it to 192Mi, or lower maxBodyMiB',
+    near: fleet({ a: {} }, {}, { gateway: { resources: { memory: '192Mi' } } }),
+  },
+  {
+    what: 'a model does not fit into the memory of its pod',
+    values: fleet({ a: { resources: { memory: '2Gi' } } }, { a: model('a', { memoryMiB: 2049 }) }),
+    line: 'models.a.memoryMiB: it takes 2049 MiB once loaded, and servers.a.resources.memory 2Gi is 2048 MiB: raise that, or correct memoryMiB',
+    near: fleet({ a: { resources: { memory: '2Gi' } } }, { a: model('a', { memoryMiB: 2048 }) }),
+  },
+  {
+    what: 'a model does not fit into the memory of its pod beside the prompts that it keeps',
+    values: fleet(
+      { a: { resources: { memory: '2Gi' }, ollama: { promptCacheMiB: 1 } } },
+      { a: model('a', { memoryMiB: 2048 }) },
+    ),
+    line: 'models.a.memoryMiB: it takes 2049 MiB once loaded (with promptCacheMiB), and servers.a.resources.memory 2Gi is 2048 MiB: raise that, or correct memoryMiB',
+    near: fleet(
+      { a: { resources: { memory: '2Gi' }, ollama: { promptCacheMiB: 1 } } },
+      { a: model('a', { memoryMiB: 0 }) },
+    ),
+  },
+  {
+    what: 'a model does not fit into the GPUs of its server',
+    values: fleet({ a: { resources: { gpu: 2, gpuMemoryMiB: 1000 } } }, { a: model('a', { memoryMiB: 2001 }) }),
+    line: 'models.a.memoryMiB: it takes 2001 MiB once loaded, and 2 × servers.a.resources.gpuMemoryMiB is 2000 MiB: raise that, or correct memoryMiB',
+    near: fleet({ a: { resources: { gpu: 2, gpuMemoryMiB: 0 } } }, { a: model('a', { memoryMiB: 2001 }) }),
+  },
+  {
+    what: 'models that stay loaded do not fit together',
+    values: fleet(
+      { a: { models: ['b', 'c'], resources: { memory: '2Gi' } } },
+      { b: model('b', { memoryMiB: 1025, keepAlive: '-1' }), c: model('c', { memoryMiB: 1024, keepAlive: '-1' }) },
+    ),
+    line: 'servers.a.models: those with keepAlive -1 take 2049 MiB together, and servers.a.resources.memory 2Gi is 2048 MiB: raise that, or let one of them be unloaded',
+    near: fleet(
+      { a: { models: ['b', 'c'], resources: { memory: '2Gi' } } },
+      { b: model('b', { memoryMiB: 1025, keepAlive: '-1' }), c: model('c', { memoryMiB: 1024 }) },
+    ),
+  },
+  {
+    what: 'API keys are asked for that are nowhere',
+    values: fleet({ a: {} }, {}, { gateway: { apiKeys: { enabled: true } } }),
+    line: 'gateway.apiKeys: enabled without existingSecret: name the Secret that has the keys (`npm run api-key -- NAME` makes one), or set enabled to false',
+    near: fleet({ a: {} }, {}, { gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } } }),
   },
   {
     what: 'the release would not fit in its Secret',

@@ -11,9 +11,14 @@ const nothing = (map: object) => Object.fromEntries(Object.keys(map).map((key) =
 
 /** Values of a fleet of one server, which says nothing itself but what makes a situation. */
 const fleet = (server: object, rest: object = {}) => ({
-  models: { ...nothing(chartValues.models), one: { pull: 'one', system: 'Be brief.' }, two: { pull: 'two' } },
+  models: {
+    ...nothing(chartValues.models),
+    one: { pull: 'one', system: 'Be brief.', memoryMiB: 100 },
+    two: { pull: 'two' },
+  },
   servers: { ...nothing(chartValues.servers), only: server },
   ingress: { enabled: true },
+  inferencePool: { enabled: true },
   ...rest,
 });
 
@@ -23,6 +28,13 @@ const models = ['one'];
 const situations: object[] = [
   fleet({ models }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
   fleet({ models, resources: { gpu: 1 } }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
+  fleet(
+    { models: ['one', 'two'] },
+    {
+      gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
+      inferencePool: { enabled: true, endpointPicker: { service: 'picker' } },
+    },
+  ),
   fleet({ models }, { serverDefaults: { cache: { mode: 'shared' } } }),
   fleet(
     {},
@@ -77,8 +89,9 @@ function changesByPlace(): Map<string, Case[]> {
   for (const change of rightCases(places)) {
     const name = change.path.join('.');
     // Keys of models are right when there is such a model.
-    const known = change.path.at(-1) === 'models' ? { ...change, value: ['two'] } : change;
-    if (name !== 'enabled' && !name.endsWith('models.0')) changes.set(name, [...(changes.get(name) ?? []), known]);
+    const known = /\b(models|fallbacks)$/.test(name) ? { ...change, value: ['two'] } : change;
+    if (name !== 'enabled' && !/\b(models|fallbacks)\.0$/.test(name))
+      changes.set(name, [...(changes.get(name) ?? []), known]);
   }
   // What comes first fits the rest of the values best: later on there are the longest texts and the largest numbers.
   for (const [name, all] of changes) changes.set(name, all.slice(0, 8));

@@ -46,6 +46,6 @@ export default defineEnvironment({
       autoscaling: { enabled: false },
       podDisruptionBudget: { enabled: false },
     },
-    agent: { resources: { cpu: '50m', memory: '192Mi' } },
+    agent: { resources: { cpu: '50m' } },
   },
 });

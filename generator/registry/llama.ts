@@ -21,5 +21,6 @@ export default defineModel({
     // The smallest single GPU that holds 40 GB of weights and a context beside them.
     gpu: { type: 'L40S', count: 1 },
     priority: 'interactive',
+    fallbacks: ['qwen'],
   },
 });

@@ -17,5 +17,7 @@ export default defineModel({
     cpu: 1,
     memoryGB: 4,
     priority: 'batch',
+    // The small model that many programs ask for by name: they need no change but the address.
+    aliases: ['gpt-4o-mini'],
   },
 });
