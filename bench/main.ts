@@ -1,16 +1,17 @@
 // npm run bench              names the benchmarks
-// npm run bench -- NAME      runs one: prints a table, and writes bench/results/NAME.json
+// npm run bench -- NAME …    runs one: prints a table, and writes bench/results/NAME.json; some take options
 import { mkdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { commands } from './commands.ts';
+import { gateway } from './gateway.ts';
 import type { Benchmark } from './measure.ts';
 import { render } from './render.ts';
 import { table } from './table.ts';
 
-const benchmarks: Record<string, Benchmark> = { commands, render };
+const benchmarks: Record<string, Benchmark> = { commands, gateway, render };
 
-async function main([name]: string[]): Promise<number> {
+async function main([name, ...args]: string[]): Promise<number> {
   const benchmark = name === undefined ? undefined : benchmarks[name];
   if (!benchmark) {
     const known = Object.entries(benchmarks).map(([known, { purpose }]) => `  npm run bench -- ${known}    ${purpose}`);
@@ -19,7 +20,7 @@ async function main([name]: string[]): Promise<number> {
     );
     return 1;
   }
-  const figures = await benchmark.run();
+  const figures = await benchmark.run(args);
   console.log(table(figures));
   const machine = { cores: os.availableParallelism(), cpu: os.cpus()[0]?.model, load: os.loadavg()[0] };
   const file = path.join(import.meta.dirname, 'results', `${name}.json`);
@@ -29,4 +30,7 @@ async function main([name]: string[]): Promise<number> {
   return figures.some(({ aim, met }) => aim !== undefined && !met) ? 1 : 0;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2)).catch((error: Error) => {
+  console.error(error.message);
+  return 1;
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { atMost, growthExponent, median, seconds } from './measure.ts';
+import { atLeast, atMost, growthExponent, median, seconds } from './measure.ts';
 import { table } from './table.ts';
 
 describe('a measurement', () => {
@@ -23,21 +23,26 @@ describe('a measurement', () => {
     const figure = (value: number) => atMost(0.2, { what: 'a', value, unit: 's' });
     expect([figure(0.2).met, figure(0.201).met, figure(0.2).aim]).toEqual([true, false, '≤ 0.2 s']);
   });
+
+  it('meets an aim from below down to the limit', () => {
+    const figure = (value: number) => atLeast(50, { what: 'a', value, unit: '' });
+    expect([figure(50).met, figure(49.9).met, figure(50).aim]).toEqual([true, false, '≥ 50']);
+  });
 });
 
-it('a table has a line for each figure, and says which aims are met', () => {
+it('a table has a line for each figure, with the spread of its runs, and says which aims are met', () => {
   expect(
     table([
       { what: 'a', value: 1234.5678, unit: '' },
-      { what: 'long', value: 0.1, unit: 's', aim: '≤ 1 s', met: true },
+      { what: 'long', value: 0.1, unit: 's', runs: [0.3, 0.05, 0.1], aim: '≤ 1 s', met: true },
       { what: 'slow', value: 2, unit: 's', aim: '≤ 1 s', met: false },
     ]),
   ).toBe(
     [
-      'FIGURE  VALUE      AIM',
+      'FIGURE  VALUE      SPREAD      AIM',
       'a       1,234.568',
-      'long    0.1 s      ≤ 1 s  met',
-      'slow    2 s        ≤ 1 s  MISSED',
+      'long    0.1 s      0.05 – 0.3  ≤ 1 s  met',
+      'slow    2 s                    ≤ 1 s  MISSED',
     ].join('\n'),
   );
 });

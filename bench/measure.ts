@@ -13,12 +13,18 @@ export interface Figure {
 
 export interface Benchmark {
   purpose: string;
-  run(): Promise<Figure[]>;
+  /** Measures; takes what else stands on the command line. */
+  run(args: string[]): Promise<Figure[]>;
 }
 
 /** A figure that is to be at most this. */
 export function atMost(limit: number, figure: Omit<Figure, 'aim' | 'met'>): Figure {
   return { ...figure, aim: `≤ ${limit}${figure.unit && ` ${figure.unit}`}`, met: figure.value <= limit };
+}
+
+/** A figure that is to be at least this. */
+export function atLeast(limit: number, figure: Omit<Figure, 'aim' | 'met'>): Figure {
+  return { ...figure, aim: `≥ ${limit}${figure.unit && ` ${figure.unit}`}`, met: figure.value >= limit };
 }
 
 export function median(values: number[]): number {
@@ -39,9 +45,9 @@ export async function seconds(work: () => Promise<unknown>, runs = 5): Promise<n
 }
 
 /** The median of some runs as a figure. */
-export function medianFigure(what: string, runs: number[]): Figure {
+export function medianFigure(what: string, runs: number[], unit = 's'): Figure {
   const rounded = runs.map((value) => Number(value.toFixed(3)));
-  return { what, value: median(rounded), unit: 's', runs: rounded };
+  return { what, value: median(rounded), unit, runs: rounded };
 }
 
 /** How a cost grows with a count, between two of them: 1 for linear growth, 2 for quadratic. */

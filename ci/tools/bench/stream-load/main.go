@@ -116,9 +116,6 @@ type failures struct {
 func (f *failures) add(err error) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	if f.count == nil {
-		f.count = map[string]int{}
-	}
 	// What differs from one to the next, such as a port, makes no new kind.
 	cause := err
 	for inner := errors.Unwrap(cause); inner != nil; inner = errors.Unwrap(cause) {
@@ -146,7 +143,7 @@ func (c *clients) hold(streams int, ramp, window time.Duration) held {
 	defer cancel()
 
 	var wait sync.WaitGroup
-	var failed failures
+	failed := failures{count: map[string]int{}}
 	first := make([]time.Duration, streams)
 	delays := make([][]time.Duration, streams)
 	gaps := make([][]time.Duration, streams)
@@ -222,7 +219,7 @@ func (c *clients) churn(rate float64, duration time.Duration, leave float64) chu
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var wait sync.WaitGroup
-	var failed failures
+	failed := failures{count: map[string]int{}}
 	var mutex sync.Mutex
 	result := churned{}
 	began := time.Now()
