@@ -76,6 +76,11 @@ describe.each(['staging', 'production'])('%s', (name) => {
     expect([values.ingress.enabled, values.ingress.tls.enabled]).toEqual([true, true]);
     expect(values.ingress.host).toMatch(/models\.fineprint\.ai$/);
   });
+
+  it('asks for API keys, since its Ingress lets everybody in', async () => {
+    const { apiKeys } = (await environment(name)).values.gateway;
+    expect(apiKeys).toMatchObject({ enabled: true, existingSecret: 'model-management-api-keys' });
+  });
 });
 
 it('production survives the loss of a gateway in the middle of a drain', async () => {

@@ -1,5 +1,7 @@
+import path from 'node:path';
 import { expect, it } from 'vitest';
 import { testNamespace } from '../../ci/cluster/testing.ts';
+import { moduleFolder } from '../../ci/testing/crds.ts';
 import { output } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
 import { environments, render } from './render.ts';
@@ -17,6 +19,7 @@ const everything = {
   imagePullSecrets: ['registry'],
   modelRegistry: { host: 'mirror.example.com:5000', insecure: true, httpsProxy: 'http://proxy.example.com:3128' },
   ingress: { enabled: true, annotations: { 'example.com/note': 'yes' } },
+  gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
 };
 const image = { serverDefaults: { cache: { mode: 'image', image: { reference: 'registry.example.com/models:1' } } } };
 
@@ -46,5 +49,28 @@ it.each([
     expect(stderr).toBe('');
     expect(status).toBe(0);
     expect(stdout.trim().split('\n')).toHaveLength(objects.length);
+  }
+});
+
+it('the API server takes the InferencePool of each server as it is, by the CRD of the extension', async () => {
+  await using namespace = await testNamespace();
+  const { kubectl } = namespace.cluster;
+  const module = await moduleFolder('sigs.k8s.io/gateway-api-inference-extension');
+  const crd = path.join(module, 'config/crd/bases/inference.networking.k8s.io_inferencepools.yaml');
+  await kubectl(['apply', '--server-side', '--filename', crd]);
+  try {
+    await kubectl(['wait', '--for=condition=Established', '--timeout=30s', '--filename', crd]);
+    const rendered = await render({ inferencePool: { enabled: true } }, { namespace: namespace.name });
+    const pools = rendered.all('InferencePool');
+    expect(pools).toHaveLength(7);
+    await namespace.apply(...pools);
+    const taken = await namespace.list('inferencepools.inference.networking.k8s.io');
+    const specs = (objects: typeof pools) =>
+      Object.fromEntries(objects.map(({ metadata, spec }) => [metadata.name, spec]));
+    // Whatever the CRD did not know would be gone. It fills in the group of a Service, which is the empty one.
+    for (const { spec } of taken) delete spec.endpointPickerRef.group;
+    expect(specs(taken)).toEqual(specs(pools));
+  } finally {
+    await kubectl(['delete', '--filename', crd]);
   }
 });

@@ -32,7 +32,7 @@ export interface Fleet extends AsyncDisposable {
    * Asks a model through the gateway's Service and gives back how many tokens it answered with: what a random model says
    * may well be blank. Rejects when there is no answer.
    */
-  chat(model: string): Promise<number>;
+  chat(model: string, key?: string): Promise<number>;
   /** Address of the gateway's Service. */
   address(): Promise<string>;
 }
@@ -118,9 +118,10 @@ export async function testFleet(): Promise<Fleet> {
     },
     // Before its first start and between two of them there is no log.
     downloadLog: (pod) => namespace.kubectl(['logs', pod, '--container', 'model-downloader']).catch(() => ''),
-    chat: async (model) => {
+    chat: async (model, key) => {
       const response = await fetch(`${await address()}/api/chat`, {
         method: 'POST',
+        headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
         body: JSON.stringify({ model, stream: false, messages: [{ role: 'user', content: 'hello' }] }),
       });
       const body = (await response.json()) as { eval_count?: number; error?: string };

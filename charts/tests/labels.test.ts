@@ -1,5 +1,8 @@
+import { cp, mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { environments, fleet, type Rendered, render } from './render.ts';
+import { temporaryFolder } from '../../ci/testing/project.ts';
+import { chart, environments, fleet, type Rendered, render } from './render.ts';
 
 const cache = { mode: 'shared' };
 const everything = fleet({ own: {}, shared: { cache } }, {}, { ingress: { enabled: true } });
@@ -64,6 +67,23 @@ describe('labels', () => {
     const ollama = Object.entries(podTemplates).filter(([_, { metadata }]) => metadata.labels.app === 'ollama');
     expect(ollama.map(([name]) => name).toSorted()).toEqual(['own', 'shared']);
   });
+});
+
+test('renders the words by which gateways find EndpointSlices, also under a name that a parent chart gives', async () => {
+  await using folder = await temporaryFolder();
+  await mkdir(path.join(folder.path, 'charts'));
+  await cp(chart, path.join(folder.path, 'charts', 'model-management'), { recursive: true });
+  const dependencies = [{ name: 'model-management', alias: 'llms', version: '0.1.0', repository: '' }];
+  const parent = { apiVersion: 'v2', name: 'parent', version: '1.0.0', dependencies };
+  await writeFile(path.join(folder.path, 'Chart.yaml'), JSON.stringify(parent));
+  const rendered = await render({ llms: everything }, { chart: folder.path });
+  for (const name of ['own', 'shared']) {
+    expect(rendered.get('Service', name).metadata.labels).toMatchObject({
+      'app.kubernetes.io/name': 'llms',
+      'app.kubernetes.io/part-of': 'model-management',
+      'app.kubernetes.io/component': 'server',
+    });
+  }
 });
 
 describe('selectors', () => {

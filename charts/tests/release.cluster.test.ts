@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import type { Resource } from '../../ci/cluster/testing.ts';
@@ -41,6 +42,9 @@ it('installs and answers; changes exactly what is asked, as helm diff foretells;
   expect(await fleet.chat('one')).toBeGreaterThan(0);
   expect(await fleet.chat('two')).toBeGreaterThan(0);
   await expect(fleet.chat('three')).rejects.toThrow(/404.*three.*not found/);
+  expect(await namespace.kubectl(['logs', 'deployment/model-management-gateway'])).toContain(
+    'watching the EndpointSlices',
+  );
 
   expect((await diff(fleet, both)).objects).toEqual([]);
 
@@ -70,22 +74,37 @@ it('installs and answers; changes exactly what is asked, as helm diff foretells;
   await fleet.helm(['uninstall', 'fleet', '--wait', '--timeout', '3m']);
   // What the namespace has of its own, and the claims that go with their pods.
   const ours =
-    'all,configmaps,serviceaccounts,persistentvolumeclaims,poddisruptionbudgets,ingresses,resourcequotas,limitranges,horizontalpodautoscalers,secrets';
+    'all,configmaps,serviceaccounts,persistentvolumeclaims,poddisruptionbudgets,ingresses,resourcequotas,limitranges,horizontalpodautoscalers,secrets,roles,rolebindings';
   await namespace.until('an empty namespace', 60, async () => {
     const left = await namespace.kubectl(['get', ours, '--output', 'name', '--ignore-not-found']);
     return left.split('\n').filter(Boolean).sort().join() === 'configmap/kube-root-ca.crt,serviceaccount/default';
   });
 });
 
-it('routes a model that is added to the gateway that runs already', async () => {
+it('routes a model and takes an API key that are added to the gateway that runs already', async () => {
   await using fleet = await testFleet();
-  await fleet.deploy(tinyServer('one'));
+  const { namespace } = fleet;
+  const apiKeys = { gateway: { apiKeys: { enabled: true, existingSecret: 'keys-of-clients' } } };
+  const allow = (...keys: string[]) => {
+    const entries = keys.map((key) => ({ name: `holder-of-${key}`, sha256: hash('sha256', key) }));
+    const stringData = { 'keys.json': JSON.stringify({ keys: entries }) };
+    return namespace.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys-of-clients' }, stringData });
+  };
+  await allow('first');
+  await fleet.deploy(mergeValues(tinyServer('one'), apiKeys) as ValuesOverrides);
   await Promise.all([fleet.untilReady('ollama-one'), fleet.untilGateway()]);
+  await expect(fleet.chat('one')).rejects.toThrow(/401/);
+  await expect(fleet.chat('one', 'second')).rejects.toThrow(/401/);
+  expect(await fleet.chat('one', 'first')).toBeGreaterThan(0);
+  await expect(fleet.chat('two', 'first')).rejects.toThrow(/404/);
+
   const before = await identities(fleet);
-  await expect(fleet.chat('two')).rejects.toThrow(/404/);
-  await fleet.deploy(both);
+  await Promise.all([allow('second'), fleet.deploy(mergeValues(both, apiKeys) as ValuesOverrides)]);
   await fleet.untilReady('ollama-two');
-  await fleet.namespace.until('an answer of the new model', 90, () => fleet.chat('two').catch(() => undefined));
+  await namespace.until('an answer of the new model to the new key', 120, () =>
+    fleet.chat('two', 'second').catch(() => undefined),
+  );
+  await expect(fleet.chat('two', 'first')).rejects.toThrow(/401/);
   expect(await identities(fleet)).toMatchObject(before);
 });
 

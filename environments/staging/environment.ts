@@ -1,5 +1,8 @@
 import { defineEnvironment } from '../../generator/environment.ts';
 
+/** The Ingress lets everybody in. `npm run api-key -- NAME` says how the Secret is made. */
+const apiKeys = { enabled: true, existingSecret: 'model-management-api-keys' };
+
 export default defineEnvironment({
   purpose: 'Every model as in production, with as few pods as can be, to try a change on.',
   values: {
@@ -14,7 +17,7 @@ export default defineEnvironment({
       'ollama-summary': { replicas: { min: 1, max: 2 } },
       'ollama-recommendations': { replicas: { min: 1, max: 2 } },
     },
-    gateway: { replicas: { min: 2, max: 2 } },
+    gateway: { replicas: { min: 2, max: 2 }, apiKeys },
     ingress: {
       enabled: true,
       host: 'staging.models.fineprint.ai',

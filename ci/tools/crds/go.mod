@@ -1,0 +1,6 @@
+// Modules whose custom resource definitions tests give to a real API server. They are fetched, never built: see ci/testing/crds.ts.
+module model-management/ci/tools/crds
+
+go 1.26.0
+
+require sigs.k8s.io/gateway-api-inference-extension v1.1.0
