@@ -20,7 +20,7 @@ export class Raw implements Disposable {
     socket.on('data', (chunk) => this.#chunks.push(chunk));
     // The other side may end it in the middle of anything.
     socket.on('error', () => {});
-    this.#closed = once(socket, 'close');
+    this.#closed = new Promise((resolve) => socket.once('close', resolve));
   }
 
   static async open(url: string): Promise<Raw> {
@@ -44,22 +44,39 @@ export class Raw implements Disposable {
     return Buffer.concat(this.#chunks);
   }
 
+  /** Resolves when something has come, or nothing can come any more. */
+  async something(): Promise<void> {
+    if (this.#chunks.length === 0)
+      await Promise.race([new Promise((resolve) => this.socket.once('data', resolve)), this.#closed]);
+  }
+
+  /** Resolves when the connection is closed on both sides. */
+  async closed(): Promise<void> {
+    await this.#closed;
+  }
+
   /** Waits until the other side has closed the connection, and gives what it answered; throws where that is no HTTP. */
   async ended(): Promise<RawAnswer[]> {
     await this.#closed;
     return this.answers();
   }
 
+  /** The answers so far, and what is there of one that is not whole; throws where they are no HTTP. */
+  get parsed(): { answers: RawAnswer[]; rest: Buffer } {
+    const answers: RawAnswer[] = [];
+    let rest = this.received;
+    for (let next = parseAnswer(rest); next; next = parseAnswer(rest)) {
+      answers.push(next.answer);
+      rest = rest.subarray(next.length);
+    }
+    return { answers, rest };
+  }
+
   /** The answers so far; throws where they are no HTTP, or the last is not whole. */
   answers(): RawAnswer[] {
-    const answers: RawAnswer[] = [];
-    for (let rest = this.received; rest.length > 0; ) {
-      const parsed = parseAnswer(rest);
-      if (!parsed) throw new Error(`an answer that is cut short: ${JSON.stringify(rest.toString('latin1', 0, 500))}`);
-      answers.push(parsed.answer);
-      rest = rest.subarray(parsed.length);
-    }
-    return answers;
+    const { answers, rest } = this.parsed;
+    if (rest.length === 0) return answers;
+    throw new Error(`an answer that is cut short: ${JSON.stringify(rest.toString('latin1', 0, 500))}`);
   }
 
   /** Waits for the first answer that is whole, or for the end of the connection without one. */
