@@ -20,9 +20,10 @@ async function main([name, ...args]: string[]): Promise<number> {
     );
     return 1;
   }
+  // What others do on it, before this does more.
+  const machine = { cores: os.availableParallelism(), cpu: os.cpus()[0]?.model, load: os.loadavg()[0] };
   const figures = await benchmark.run(args);
   console.log(table(figures));
-  const machine = { cores: os.availableParallelism(), cpu: os.cpus()[0]?.model, load: os.loadavg()[0] };
   const file = path.join(import.meta.dirname, 'results', `${name}.json`);
   await mkdir(path.dirname(file), { recursive: true });
   await writeFile(file, `${JSON.stringify({ benchmark: name, machine, figures }, null, 2)}\n`);

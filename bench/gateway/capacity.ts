@@ -46,7 +46,7 @@ interface Capacity {
 /** The highest rate that each candidate holds, on whatever cores the load and Ollama leave it. */
 export async function capacity(run: Run, candidates: Candidate[], { seconds }: Settings): Promise<Figure[]> {
   const found = new Map<CandidateName, Capacity>();
-  for (const candidate of candidates) found.set(candidate.name, await capacityOf(run, candidate, seconds * 0.6));
+  for (const candidate of candidates) found.set(candidate.name, await capacityOf(run, candidate, seconds / 2));
   const figures: Figure[] = [];
   for (const candidate of candidates) {
     const { rate, p50, cores } = found.get(candidate.name)!;

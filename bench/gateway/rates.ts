@@ -8,8 +8,8 @@ import { comeToRest, titleOf, turns, withCpu } from './turns.ts';
 
 const requestsPerSecond = [500, 1000];
 
-/** Who is further behind after the warm-up does not hold the rate: its rounds would only disturb those of the others. */
-const behindMs = 1000;
+/** Whose warm-up has a larger share of errors does not hold the rate: its rounds would only disturb those of the others. */
+const mostErrors = 0.1;
 
 /** A turn of a candidate. */
 interface Turn {
@@ -33,7 +33,7 @@ export async function rates(run: Run, all: Candidate[], { rounds, seconds }: Set
     const still: Candidate[] = [];
     for (const candidate of holding) {
       const { seen } = await turn(candidate, Math.min(3, seconds));
-      if (seen.errors === 0 && seen.p99 < behindMs) still.push(candidate);
+      if (seen.errors <= mostErrors * seen.requests) still.push(candidate);
       else figures.push(missed(candidate, rate, seen));
       await comeToRest(run, candidate);
     }

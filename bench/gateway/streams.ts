@@ -8,7 +8,7 @@ import type { Settings } from './settings.ts';
 import { comeToRest, titleOf, turns, withCpu } from './turns.ts';
 
 const streamsAtOnce = 2000;
-const rampSeconds = 4;
+const rampSeconds = 3;
 
 /** More models than one, since a replica takes no more than 512 requests for each. */
 const models = Array.from({ length: 8 }, (_, index) => `bench-${index}`);
@@ -76,7 +76,6 @@ function compare(results: Map<Candidate, Turn[]>, chunksPerSecond: number): Figu
     const title = `${streamsAtOnce} streams with ${chunksPerSecond} chunks/s, ${titleOf(candidate)}`;
     const figure = (what: string, of: (turn: Turn, round: number) => number, unit: string) =>
       medianFigure(`${title}: ${what}`, turns.map(of), unit);
-    const isOurs = candidate.name === 'gateway' || candidate.name === 'agent';
     for (const [words, time] of [
       ['first byte', 'firstByte'],
       ['a chunk on its way', 'delay'],
@@ -98,7 +97,7 @@ function compare(results: Map<Candidate, Turn[]>, chunksPerSecond: number): Figu
     figures.push(atMost(0, { what: `${title}: errors`, value: errors, unit: '' }));
     for (const [index, { name }] of candidate.jobs.entries()) {
       const memory = figure(`memory of ${name}`, ({ memory }) => memory[index]!, 'MB');
-      figures.push(isOurs ? atMost(200, memory) : memory);
+      figures.push(candidate.name === 'gateway' ? atMost(200, memory) : memory);
     }
     if (candidate.jobs.length > 0) figures.push(figure('CPU for 1,000 chunks', ({ cpu }) => cpu, 's'));
   }
