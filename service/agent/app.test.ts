@@ -7,6 +7,7 @@ import { get, jsonOf, open, post, until } from '../testing/client.ts';
 import { FakeOllama, json, type Received } from '../testing/fake-ollama.ts';
 import { agentConfig, startAgent } from '../testing/hops.ts';
 import { freePort } from '../testing/ports.ts';
+import type { SlotCount } from './admission.ts';
 
 type Models = Parameters<typeof agentConfig>[1];
 
@@ -16,7 +17,11 @@ let stack: AsyncDisposableStack;
 afterEach(() => stack?.disposeAsync());
 
 /** An agent before a fake Ollama that has the models on disk. */
-async function start(models: Models = one, prepare: (ollama: FakeOllama) => void = () => {}, more: Partial<AgentConfig> = {}) {
+async function start(
+  models: Models = one,
+  prepare: (ollama: FakeOllama) => void = () => {},
+  more: Partial<AgentConfig> = {},
+) {
   stack = new AsyncDisposableStack();
   const ollama = stack.use(await FakeOllama.start(Object.values(models).map(({ name }) => name)));
   prepare(ollama);
@@ -24,6 +29,8 @@ async function start(models: Models = one, prepare: (ollama: FakeOllama) => void
   return { ollama, agent };
 }
 
+const slotsOf = async (agent: { url: string }): Promise<Record<string, SlotCount>> =>
+  JSON.parse((await get(`${agent.url}/slots`)).text).models;
 const status = async (url: string) => (await get(url)).status;
 const ready = (agent: { url: string }) => until(async () => (await status(`${agent.url}/health/ready`)) === 200);
 const modelOf = ({ body }: Received) => JSON.parse(body.toString()).model;
@@ -38,12 +45,11 @@ describe('loading', () => {
         chat: { name: 'chat:latest', priority: 'interactive' },
         other: { name: 'other:latest', priority: 'standard' },
       },
-      ({ answers }) => {
-        answers['/api/generate'] = async (response) => {
+      (ollama) => {
+        ollama.beforeLoad = async () => {
           most = Math.max(most, ++running);
           await sleep(50);
           running--;
-          response.end('{}');
         };
       },
     );
@@ -60,17 +66,16 @@ describe('loading', () => {
     let failures = 1;
     const { ollama, agent } = await start(
       { small: { name: 'small:latest', priority: 'interactive' }, other: { name: 'other:latest', priority: 'batch' } },
-      ({ answers }) => {
-        answers['/api/generate'] = (response, received) => {
-          const fails = modelOf(received) === 'small:latest' && failures-- > 0;
-          return json(fails ? { error: 'out of memory' } : {}, fails ? 500 : 200)(response, received);
+      (ollama) => {
+        ollama.beforeLoad = (model) => {
+          if (model === 'small:latest' && failures-- > 0) throw new Error('out of memory');
         };
       },
     );
     await until(() => ollama.on('/api/generate').length === 2);
     await until(async () => (await get(`${agent.url}/health`)).text.includes('"loaded"'));
     const { text } = await get(`${agent.url}/health/ready`);
-    expect(JSON.parse(text).reason).toBe('small is failed (Ollama answered 500: {"error":"out of memory"})');
+    expect(JSON.parse(text).reason).toBe('small is failed (Ollama answered 500: out of memory)');
     await ready(agent);
     expect(ollama.on('/api/generate').map(modelOf)).toEqual(['small:latest', 'other:latest', 'small:latest']);
     expect(await agent.metrics.registry.metrics()).toContain('model_loads_total{model="small",result="failure"} 1');
@@ -79,8 +84,8 @@ describe('loading', () => {
   it('gives a load up after its time', async () => {
     const { agent } = await start(
       one,
-      ({ answers }) => {
-        answers['/api/generate'] = () => {};
+      (ollama) => {
+        ollama.beforeLoad = () => new Promise(() => {});
       },
       { loadTimeoutSeconds: 0.2 },
     );
@@ -117,23 +122,41 @@ describe('loading', () => {
     expect(ollama.on('/api/generate').map(modelOf)).toEqual(['small:latest', 'more']);
   });
 
-  it('refuses requests until all is loaded, since one that made Ollama load would end the load by leaving', async () => {
-    let finish = () => {};
-    const { ollama, agent } = await start(one, ({ answers }) => {
-      answers['/api/generate'] = (response) => {
-        finish = () => response.end('{}');
-      };
+  it('is waited for by requests, which go on once their model is loaded', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { ollama, agent } = await start(one, (ollama) => {
+      ollama.beforeLoad = () => gate.promise;
     });
     await until(() => ollama.on('/api/generate').length === 1);
-    const refused = await post(`${agent.url}/v1/chat/completions`, { model: 'small' });
-    expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '5' } });
-    expect(jsonOf(refused).error).toMatchObject({
-      message: 'the models of this server are loading',
+    const asked = post(`${agent.url}/v1/chat/completions`, { model: 'small' });
+    await sleep(100);
+    expect(ollama.on('/v1/chat/completions')).toEqual([]);
+    gate.resolve();
+    expect((await asked).status).toBe(200);
+    expect(ollama.on('/api/generate')).toHaveLength(1);
+  });
+
+  it('that fails is told to those who wait, in their dialect', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { ollama, agent } = await start(one, (ollama) => {
+      ollama.beforeLoad = () => gate.promise;
+    });
+    await until(() => ollama.on('/api/generate').length === 1);
+    const asking = Promise.all([
+      post(`${agent.url}/v1/chat/completions`, { model: 'small' }),
+      post(`${agent.url}/api/chat`, { model: 'small' }),
+    ]);
+    await until(async () => (await slotsOf(agent)).small!.inFlight === 2);
+    gate.reject(new Error('no such device'));
+    const asked = await asking;
+    for (const { status, headers } of asked) {
+      expect([status, Number(headers['retry-after']) >= 1]).toEqual([503, true]);
+    }
+    expect(jsonOf(asked[0]!).error).toMatchObject({
+      message: expect.stringMatching('no such device'),
       type: 'api_error',
     });
-    finish();
-    await ready(agent);
-    expect((await post(`${agent.url}/v1/chat/completions`, { model: 'small' })).status).toBe(200);
+    expect(jsonOf(asked[1]!).error).toMatch("model 'small' could not be loaded: Ollama answered 500: no such device");
   });
 });
 
@@ -149,28 +172,25 @@ describe('watching Ollama', () => {
     await ready(agent);
     await first[Symbol.asyncDispose]();
     const second = stack.use(await FakeOllama.start(['small:latest'], port));
-    let finish = () => {};
-    second.answers['/api/generate'] = (response) => {
-      finish = () => response.end('{}');
-    };
+    const gate = Promise.withResolvers<void>();
+    second.beforeLoad = () => gate.promise;
     await until(() => second.on('/api/generate').length === 1, 1000);
     expect(await status(`${agent.url}/health/ready`)).toBe(503);
     expect(await agent.metrics.registry.metrics()).toContain('model_loaded{model="small"} 0');
-    finish();
+    gate.resolve();
     await ready(agent);
     expect(second.on('/api/generate').map(modelOf)).toEqual(['small:latest']);
   });
 
-  it('never asks what is loaded, and needs nobody to ask it', async () => {
+  it('asks Ollama nothing for a health path', async () => {
     const { ollama, agent } = await start();
     await ready(agent);
-    for (const path of ['', '/live', '/ready', '/startup']) await get(`${agent.url}/health${path}`);
-    expect(new Set(ollama.received.map(({ path }) => path))).toEqual(
-      new Set(['/api/version', '/api/tags', '/api/generate']),
-    );
+    await until(() => ollama.on('/api/ps').length === 1);
     const asked = ollama.received.length;
+    for (const path of ['', '/live', '/ready', '/startup']) await get(`${agent.url}/health${path}`);
     await Promise.all(Array.from({ length: 50 }, () => get(`${agent.url}/health/ready`)));
     expect(ollama.received.length - asked).toBeLessThan(5);
+    expect(ollama.on('/api/ps')).toHaveLength(1);
   });
 
   it('says 503 when Ollama is gone', async () => {
@@ -205,7 +225,7 @@ describe('requests', () => {
       ['/api/embed', 200],
     ] as const) {
       const asked = request(agent.url + path, { method: 'POST', agent: keeping });
-      asked.end(Buffer.alloc(8 * 1024 ** 2, ' '));
+      asked.end(`{"model":"small"${' '.repeat(8 * 1024 ** 2)}}`);
       const [answer] = await once(asked, 'response');
       expect(answer.statusCode).toBe(expected);
       await once(answer.resume(), 'end');
@@ -213,14 +233,17 @@ describe('requests', () => {
     keeping.destroy();
   });
 
-  it('counts by the key that the gateway sends, and as unknown without or with another', async () => {
+  it('are counted by the key of their model, and as unknown where there is none', async () => {
     const { agent } = await start();
     await ready(agent);
-    await post(`${agent.url}/api/chat`, {}, { 'x-model-management-model': 'small' });
-    await post(`${agent.url}/api/chat`, {}, { 'x-model-management-model': '__proto__' });
+    const told = { 'x-model-management-model': 'small' };
+    expect((await post(`${agent.url}/api/chat`, { model: 'small:latest' }, told)).status).toBe(200);
+    expect((await post(`${agent.url}/api/chat`, { model: 'SMALL' })).status).toBe(200);
+    expect((await post(`${agent.url}/api/chat`, { model: '__proto__' })).status).toBe(404);
     const text = await agent.metrics.registry.metrics();
-    expect(text).toContain('model_request_total{model="small",route="/api/chat",status="2xx"} 1');
-    expect(text).toContain('model_request_total{model="unknown",route="/api/chat",status="2xx"} 1');
+    expect(text).toContain('model_request_total{model="small",route="/api/chat",status="2xx"} 2');
+    expect(text).toContain('model_request_total{model="unknown",route="/api/chat",status="4xx"} 1');
+    expect(text).toContain('model_requests_rejected_total{model="unknown",reason="unknown_model"} 1');
   });
 });
 

@@ -1,19 +1,20 @@
-import type { IncomingMessage } from 'node:http';
-import { PassThrough, type Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { AgentConfig } from '../../schema/config.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import type { Drain } from '../shared/drain.ts';
-import { Refusal } from '../shared/errors.ts';
-import { addProxyRoute, type Ended, type Exchange, refusalFor } from '../shared/exchange.ts';
-import { modelHeader } from '../shared/headers.ts';
+import { addProxyRoute } from '../shared/exchange.ts';
 import { addHealth, ill, type Verdict, well } from '../shared/health.ts';
 import { createApp } from '../shared/http.ts';
 import type { Logger } from '../shared/logging.ts';
 import { modelRoutes } from '../shared/routes.ts';
 import { Upstreams } from '../shared/upstream.ts';
-import { Loader } from './loader.ts';
+import { Admission, type SlotCount } from './admission.ts';
+import { addListings } from './listings.ts';
 import type { AgentMetrics } from './metrics.ts';
+import { Ollama } from './ollama.ts';
+import { Passage } from './passage.ts';
+import { addReservations } from './reservations.ts';
+import { Residency } from './residency.ts';
 import { OllamaWatch } from './watch.ts';
 
 /** The agent: it stands before the Ollama of its pod, which nothing else on the network can reach. */
@@ -23,7 +24,9 @@ export class Agent {
   readonly #drain: Drain;
   readonly #upstreams = new Upstreams();
   readonly #watch: OllamaWatch;
-  readonly #loader: Loader;
+  readonly #admission: Admission;
+  readonly #residency: Residency;
+  readonly #passage: Passage;
   #config: AgentConfig;
   /** Whether Ollama has gone since draining began. */
   #outlived = false;
@@ -36,20 +39,43 @@ export class Agent {
     this.#watch = new OllamaWatch(config.ollamaUrl, log, {
       gone: () => {
         this.#outlived = drain.draining;
-        this.#loader.forget();
+        this.#residency.forget();
       },
       answered: () => {
         if (this.#outlived) return this.#makeWay(end);
-        void this.#loader.work();
+        this.#residency.work();
       },
     });
-    const isPossible = (name: string) => this.#watch.answering && this.#watch.hasOnDisk(name);
-    this.#loader = new Loader(config, this.#upstreams, log, metrics, isPossible);
+    const dispatcher = () => this.#upstreams.pool(this.#config.ollamaUrl);
+    this.#admission = new Admission(config);
+    this.#residency = new Residency(config, {
+      ollama: new Ollama(dispatcher),
+      log,
+      metrics,
+      isAnswering: () => this.#watch.answering,
+      isOnDisk: (name) => this.#watch.hasOnDisk(name),
+    });
+    void drain.refused.then(() => this.#admission.close());
+    this.#passage = new Passage(config, this.#admission, this.#residency, this.#upstreams, metrics);
+    metrics.watch(() => {
+      const { loadedOnce, residentCount, memory } = this.#residency;
+      return { loadedOnce, residentCount, memory, load: this.#admission.load() };
+    });
     this.app = createApp(log, drain);
     for (const path of modelRoutes) {
-      addProxyRoute(this.app, { log, drain, metrics }, path, (exchange) => this.#handle(exchange));
+      addProxyRoute(this.app, { log, drain, metrics }, path, (exchange) => this.#passage.through(exchange));
     }
-    this.#addListings();
+    addListings(this.app, {
+      ollama: dispatcher,
+      has: (name) => this.#passage.resolve(name) !== undefined,
+      loaded: () => this.#residency.listed,
+      slots: () => this.#slots(),
+    });
+    addReservations(this.app, {
+      admission: this.#admission,
+      drain,
+      has: (key) => Object.hasOwn(this.#config.models, key),
+    });
     // A HEAD must not do what nothing undoes.
     this.app.get('/drain', { exposeHeadRoute: false }, async () => {
       await this.drain();
@@ -61,7 +87,8 @@ export class Agent {
       ready: () => this.#ready(),
       summary: () => ({
         server: this.#config.server,
-        models: this.#loader.states,
+        models: this.#residency.states,
+        slots: this.#slots(),
         inFlight: drain.inFlight,
         draining: drain.draining,
         versions: { service: packageJson.version, node: process.versions.node, ollama: this.#watch.version ?? null },
@@ -75,21 +102,23 @@ export class Agent {
       this.#log.warn({ path: 'ollamaUrl' }, 'another Ollama is taken at the next start of the agent, not before');
     }
     this.#config = { ...config, ollamaUrl: this.#config.ollamaUrl };
-    this.#loader.configure(this.#config);
+    this.#admission.configure(this.#config);
+    this.#passage.configure(this.#config);
+    this.#residency.configure(this.#config);
     this.#watch.want(this.#names());
   }
 
   /** Resolves when no request is in flight any more, or the time for them is up. */
   async drain(): Promise<void> {
     if (!this.#drain.draining) this.#log.info({ inFlight: this.#drain.inFlight }, 'draining');
-    this.#loader.stop();
+    this.#residency.drain();
     await this.#drain.begin();
     this.#log.info({ inFlight: this.#drain.inFlight }, 'drained');
   }
 
   /** Ends what runs in the background, and what is still in flight. */
   destroy(): void {
-    this.#loader.stop();
+    this.#residency.stop();
     this.#watch.stop();
     void this.#upstreams.destroy();
   }
@@ -108,35 +137,11 @@ export class Agent {
     return Object.values(this.#config.models).map(({ name }) => name);
   }
 
-  async #handle(exchange: Exchange): Promise<Ended> {
-    const { raw } = exchange.request;
-    const model = raw.headers[modelHeader];
-    if (typeof model === 'string' && Object.hasOwn(this.#config.models, model)) exchange.isFor(model);
-    // A request that made Ollama load a model would end the load by leaving.
-    if (!this.#loader.allLoaded) throw new Refusal(503, 'the models of this server are loading', { retryAfter: 5 });
-    const length = raw.headers['content-length'];
-    const { generationTimeoutSeconds: timeoutSeconds } = this.#config;
-    const outcome = await exchange.forward({
-      dispatcher: this.#upstreams.pool(this.#config.ollamaUrl),
-      body: breakable(raw),
-      headers: length === undefined ? {} : { 'content-length': length },
-      timeoutSeconds,
-    });
-    if (outcome.kind === 'declined' || outcome.kind === 'failed') throw refusalFor(outcome, 'Ollama', timeoutSeconds);
-    return outcome;
-  }
-
-  #addListings(): void {
-    for (const path of ['/api/tags', '/api/version']) {
-      this.app.get(path, async (_request, reply) => {
-        const pool = this.#upstreams.pool(this.#config.ollamaUrl);
-        const signal = AbortSignal.timeout(5000);
-        const answer = await pool.request({ method: 'GET', path, signal }).catch((cause: Error) => {
-          throw new Refusal(503, 'Ollama cannot be reached at the moment', { retryAfter: 5, cause });
-        });
-        return reply.code(answer.statusCode).type('application/json; charset=utf-8').send(answer.body);
-      });
-    }
+  /** What each model has of its slots; none where nothing more is taken. */
+  #slots(): Record<string, SlotCount> {
+    const counts = this.#admission.counts();
+    if (this.#drain.refusing) for (const count of Object.values(counts)) count.slots = 0;
+    return counts;
   }
 
   #live(): Verdict {
@@ -152,19 +157,9 @@ export class Agent {
   #ready(): Verdict {
     if (this.#drain.draining) return ill('draining');
     if (!this.#watch.answering) return this.#live();
-    const rest = Object.entries(this.#loader.states).filter(([, { state }]) => state !== 'loaded');
-    const say = rest.map(([key, { state, problem }]) => `${key} is ${state}${problem ? ` (${problem})` : ''}`);
-    return rest.length === 0 ? well : ill(say.join('; '));
+    // Not whether it is loaded now: one that was unused for its time is loaded again for whoever asks for it.
+    const { missing } = this.#residency;
+    const say = missing.map(([key, { state, problem }]) => `${key} is ${state}${problem ? ` (${problem})` : ''}`);
+    return missing.length === 0 ? well : ill(say.join('; '));
   }
-}
-
-/**
- * The body of a request behind a pipe that may be broken: when Ollama answers before it has read everything, undici
- * destroys what it reads from. The client's connection must survive that to carry the answer, and what is left of the body
- * has to be read from it, or it would block the request after this one.
- */
-function breakable(request: IncomingMessage): Readable {
-  const pipe = request.pipe(new PassThrough());
-  pipe.once('close', () => request.unpipe(pipe).resume());
-  return pipe;
 }

@@ -12,9 +12,16 @@ export interface Received {
 
 type Answer = (response: ServerResponse, received: Received) => void | Promise<void>;
 
+/** What a model takes in memory, in bytes. */
+interface Size {
+  size: number;
+  size_vram: number;
+}
+
 /**
  * Stands for an Ollama, or an agent, that does what a real one can't be made to do: hang, break in the middle, send a
- * flood, load when the test says so. By itself it has models on disk, loads them at once and answers everything with `{}`.
+ * flood, load when the test says so. By itself it has models on disk, loads and unloads them at once when it is asked to by
+ * a request without a prompt, lists those that are loaded, and answers everything else with `{}`.
  */
 export class FakeOllama implements AsyncDisposable {
   readonly url: string;
@@ -23,6 +30,17 @@ export class FakeOllama implements AsyncDisposable {
   readonly answers: Record<string, Answer> = {};
   /** What it answers on a path before it has read anything of the body, and then closes the connection. */
   readonly early: Record<string, Answer> = {};
+  /** The models that are loaded, by the name under which each was. */
+  readonly loaded = new Set<string>();
+  /** What each takes; one byte where nothing is said. */
+  readonly sizes: Record<string, Size> = {};
+  /** What a model is made from; its own name where nothing is said. Of the models made from the same, one process runs all. */
+  readonly madeFrom: Record<string, string> = {};
+  /** What the loads and unloads wait for; one that rejects fails. */
+  beforeLoad: (model: string) => Promise<void> | void = () => {};
+  beforeUnload: (model: string) => Promise<void> | void = () => {};
+  /** The loads and unloads in the order in which they were done. */
+  readonly history: string[] = [];
   readonly #server: Server;
 
   readonly #models: string[];
@@ -53,12 +71,77 @@ export class FakeOllama implements AsyncDisposable {
   /** As at the start: no special answer, and no request seen. */
   reset(): void {
     this.received.length = 0;
+    this.history.length = 0;
+    this.loaded.clear();
+    this.beforeLoad = () => {};
+    this.beforeUnload = () => {};
     for (const path of Object.keys(this.answers)) delete this.answers[path];
     const modified_at = '2026-01-01T00:00:00Z';
     this.answers['/api/version'] = json({ version: '0.11.4' });
     this.answers['/api/tags'] = json({
       models: this.#models.map((name) => ({ name, model: name, size: 1, modified_at })),
     });
+    this.answers['/api/generate'] = (response, received) => this.#generate(response, received);
+    this.answers['/api/show'] = (response, received) => {
+      const name = String(bodyOf(received).model);
+      const from = this.#originOf(name);
+      // What is in the prompt of a model only looks like what it is made from.
+      const modelfile = `# made\n\nFROM /blobs/${from}\nTEMPLATE {{ .Prompt }}\nSYSTEM """\nFROM ${name}\n"""`;
+      return json({ modelfile })(response, received);
+    };
+    this.answers['/api/ps'] = (response, received) => {
+      const models = [...this.loaded].map((name) => ({
+        ...{ name, model: name, size: 1, size_vram: 0 },
+        ...{ expires_at: '2318-01-01T00:00:00Z', context_length: 4096, ...this.sizes[name] },
+      }));
+      return json({ models })(response, received);
+    };
+  }
+
+  /** The requests that loaded or unloaded a model, or would have. */
+  get loads(): { model: string; keep_alive: unknown }[] {
+    return this.on('/api/generate').flatMap((received) => {
+      const { model, prompt, keep_alive } = bodyOf(received);
+      return prompt ? [] : [{ model: String(model), keep_alive }];
+    });
+  }
+
+  async #generate(response: ServerResponse, received: Received): Promise<void> {
+    const { model, prompt, keep_alive } = bodyOf(received);
+    if (typeof model === 'string' && !prompt) {
+      try {
+        if (keep_alive === 0) await this.#unload(model);
+        else await this.#load(model, response);
+      } catch (error) {
+        return json({ error: (error as Error).message }, 500)(response, received);
+      }
+    }
+    return json({})(response, received);
+  }
+
+  async #load(model: string, response: ServerResponse): Promise<void> {
+    await this.beforeLoad(model);
+    // As Ollama does, it gives up a load whose client has left.
+    if (response.destroyed || this.#runnerOf(model)) return;
+    this.loaded.add(model);
+    this.history.push(`load ${model}`);
+  }
+
+  async #unload(model: string): Promise<void> {
+    await this.beforeUnload(model);
+    const runner = this.#runnerOf(model);
+    if (!runner) return;
+    this.loaded.delete(runner);
+    this.history.push(`unload ${model}`);
+  }
+
+  /** The name under which the process that runs a model was started. */
+  #runnerOf(model: string): string | undefined {
+    return [...this.loaded].find((other) => this.#originOf(other) === this.#originOf(model));
+  }
+
+  #originOf(model: string): string {
+    return this.madeFrom[model] ?? model;
   }
 
   /** The requests that came on a path. */
@@ -72,6 +155,15 @@ export class FakeOllama implements AsyncDisposable {
     this.#server.close();
     this.#server.closeAllConnections();
     await once(this.#server, 'close');
+  }
+}
+
+/** What a request says; nothing where it is no JSON. */
+function bodyOf({ body }: Received): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(body.toString()));
+  } catch {
+    return {};
   }
 }
 
