@@ -366,6 +366,26 @@ describe('more connections than there may be', () => {
   });
 });
 
+it('takes no more large bodies at a time than there is memory for, and goes on with small ones', async () => {
+  await using door = await Door.open({ bodyMemory: 256 * 1024 });
+  const large = 'x'.repeat(100 * 1024);
+  using slow = (await door.connect()).write(
+    `POST /api/x HTTP/1.1\r\n${host}Content-Length: 300000\r\n\r\n`,
+    large,
+    large,
+  );
+  const statusOf = async (body: string) => {
+    using raw = (await door.connect()).write(post('/api/x', body));
+    const { status, headers } = (await raw.answer())!;
+    return status === 503 ? `503 after ${headers['retry-after']}` : status;
+  };
+  await until(async () => (await statusOf(large)) === '503 after 1');
+  expect(await statusOf('{}')).toBe(200);
+  slow.write('x'.repeat(300_000 - 2 * large.length));
+  expect((await slow.answer())!.status).toBe(200);
+  await until(async () => (await statusOf(large)) === 200);
+});
+
 it('says with a 401 how to say who one is', async () => {
   await using door = await Door.open({}, (app) =>
     app.get('/refused', () => {
