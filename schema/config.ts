@@ -1,4 +1,4 @@
-import type { LogLevel, ModelAlias, OllamaName, Priority, Queue, RunnerOptions, ServerName } from './types.ts';
+import type { LogLevel, ModelAlias, OllamaName, Priority, Queue, RunnerOptions, ServerName, Tracing } from './types.ts';
 
 /**
  * What the chart tells the entry points of the service image, each in one JSON file of a ConfigMap. The service reads a
@@ -38,6 +38,8 @@ export interface GatewayConfig {
   maxBodyMiB: number;
   /** How much it writes to its log. */
   logLevel: LogLevel;
+  /** Where its traces go; left out for nowhere. */
+  tracing?: Tracing;
 }
 
 /** A model as the gateway sees it. */
@@ -190,6 +192,8 @@ export interface AgentConfig {
   generationTimeoutSeconds: number;
   /** How much it writes to its log. */
   logLevel: LogLevel;
+  /** Where its traces go; left out for nowhere. */
+  tracing?: Tracing;
 }
 
 /** A model as the agent sees it. */

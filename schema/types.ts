@@ -134,3 +134,21 @@ export interface Queue {
    */
   holdSeconds: number;
 }
+
+/** Traces of requests, sent to a collector of OpenTelemetry. */
+export interface Tracing {
+  /**
+   * Where the collector takes traces by OTLP over HTTP, such as `http://otel-collector.observability:4318/v1/traces`; empty
+   * for none.
+   * @pattern ^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)+)?$
+   * @maxLength 512
+   */
+  endpoint: string;
+  /**
+   * Part of the requests that are traced, from 0 to 1, among those whose clients have not decided themselves by a header
+   * `traceparent`.
+   * @minimum 0
+   * @maximum 1
+   */
+  sampleRatio: number;
+}

@@ -46,6 +46,7 @@ export class Passage {
   /** Has the first of the models answer that can; throws the first one's Refusal when none can. */
   async through(asked: Asked, models: Target[], timeoutSeconds: number): Promise<Ended> {
     const [wanted] = models as [Target];
+    asked.exchange.trace?.hasPriority(asked.priority);
     let first: Refusal | undefined;
     for (const target of models) {
       try {
@@ -70,13 +71,17 @@ export class Passage {
     const passed = isOllamaName(target, given) ? body : withStringAt(body, nameAt, target.name);
     const wish = this.#wish(asked, target, isLast);
     for (let sends = 1; ; sends++) {
-      const place = await this.#dispatcher.acquire(wish);
+      const found = this.#dispatcher.acquire(wish);
+      const place = await (exchange.trace?.queued(target.key, found) ?? found);
       const began = performance.now();
       const outcome = await exchange.forward({
         dispatcher: this.#upstreams.pool(place.url),
         body: passed,
         headers: { [modelHeader]: target.key },
         timeoutSeconds,
+        url: place.url,
+        isHop: true,
+        resends: sends - 1,
         declines: (status) => status === 503,
       });
       const seconds = (performance.now() - began) / 1000;

@@ -7,6 +7,8 @@ import type { Logger } from './logging.ts';
 import { Meter, type Usage } from './meter.ts';
 import { type RequestMetrics, unknownModel } from './metrics.ts';
 import { forward, type Outcome, type Upward } from './proxy.ts';
+import type { RequestTrace } from './spans.ts';
+import { tracing } from './tracing.ts';
 
 /** How an exchange ended that was not refused. */
 export type Ended = Extract<Outcome, { kind: 'answered' | 'cut' | 'left' }>;
@@ -21,6 +23,12 @@ export interface Hop {
 /** Where a request goes, and what goes there. */
 export interface Destination extends Pick<Upward, 'dispatcher' | 'headers' | 'body' | 'declines'> {
   timeoutSeconds: number;
+  /** Where it answers. */
+  url: string;
+  /** Whether it is a hop of ours, which takes the request's trace up. */
+  isHop: boolean;
+  /** How often the request was sent before. */
+  resends?: number;
 }
 
 /**
@@ -37,6 +45,8 @@ export class Exchange {
   readonly began = performance.now();
   /** Headers of the answer, beside those of the hop. */
   readonly answerHeaders: Headers = {};
+  /** Undefined while tracing is off. */
+  readonly trace: RequestTrace | undefined;
   readonly #reply: FastifyReply;
   readonly #hop: Hop;
   readonly #meter: Meter;
@@ -49,6 +59,7 @@ export class Exchange {
     this.#reply = reply;
     this.#hop = hop;
     this.#meter = new Meter((seconds) => hop.metrics.betweenChunks(this.model, seconds));
+    this.trace = tracing.begin(path, request);
   }
 
   /** Key of the model that the request is for. */
@@ -59,6 +70,7 @@ export class Exchange {
   /** To be called once it is known for which model, by its key, the request is. */
   isFor(model: string): void {
     this.#model = model;
+    this.trace?.isFor(model);
   }
 
   get hasLeft(): boolean {
@@ -76,15 +88,21 @@ export class Exchange {
   }
 
   /** Sends the request on, and its answer back unless that is declined or fails before it has begun. */
-  async forward({ timeoutSeconds, headers, ...destination }: Destination): Promise<Outcome> {
+  async forward({ timeoutSeconds, headers, url, isHop, resends = 0, ...destination }: Destination): Promise<Outcome> {
     const { request, path, model } = this;
     const { metrics } = this.#hop;
     const meter = this.#meter;
     metrics.started(model);
+    const sent = this.trace?.send({ model, url, isHop, resends });
     const outcome = await forward(this.#reply.raw, {
       ...destination,
       path,
-      headers: { ...allowedRequestHeaders(request.headers), ...headers, [requestIdHeader]: request.id },
+      headers: {
+        ...allowedRequestHeaders(request.headers),
+        ...headers,
+        ...sent?.headers,
+        [requestIdHeader]: request.id,
+      },
       timeoutMs: timeoutSeconds * 1000,
       answerHeaders: this.#allHeaders(),
       inStream: (status, body) => eventOf(refusalOf(status, body)),
@@ -95,6 +113,7 @@ export class Exchange {
       onData: (chunk) => meter.data(chunk),
     });
     metrics.finished(model);
+    sent?.end(outcome, this.usage);
     return outcome;
   }
 
@@ -130,9 +149,11 @@ export class Exchange {
     const { model, path } = this;
     metrics.observe(model, path, status, (performance.now() - this.began) / 1000);
     const { firstAt } = this.#meter;
-    if (firstAt !== undefined && status < 400) metrics.firstByte(model, (firstAt - this.began) / 1000);
+    const firstSeconds = firstAt === undefined ? undefined : (firstAt - this.began) / 1000;
+    if (firstSeconds !== undefined && status < 400) metrics.firstByte(model, firstSeconds);
     const { usage } = this;
     if (usage) metrics.tokens(model, usage);
+    this.trace?.end({ status, model, firstSeconds });
   }
 
   #allHeaders(): Headers {
@@ -180,7 +201,15 @@ export function addProxyRoute(
         // A refusal's message may hold what the client wrote.
         const why = status >= 500 && { cause };
         hop.log[level](
-          { requestId: request.id, model: exchange.model, route: path, status, milliseconds, ...why },
+          {
+            requestId: request.id,
+            traceId: exchange.trace?.id,
+            model: exchange.model,
+            route: path,
+            status,
+            milliseconds,
+            ...why,
+          },
           'request',
         );
       }

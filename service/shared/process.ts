@@ -22,10 +22,10 @@ const closingMs = 1000;
 /** Runs an entry point until a signal ends it. What is wrong at the start is said in one line on standard error. */
 export async function runService(
   component: string,
-  start: () => { service: Service; options: Options },
+  start: () => Promise<{ service: Service; options: Options }>,
 ): Promise<void> {
   try {
-    const { service, options } = start();
+    const { service, options } = await start();
     await listen(service, options);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
