@@ -67,6 +67,7 @@ export function valuesOf(registry: Registry): Values {
       annotations: {},
     },
     inferencePool: { enabled: false, endpointPicker: { service: '', port: 9002, failureMode: 'FailClose' } },
+    tracing: { endpoint: '', sampleRatio: 1 },
     resourceQuota: { enabled: true },
     limitRange: { enabled: true },
     sharedCache: {

@@ -18,6 +18,7 @@ import type {
   Queue,
   RunnerOptions,
   ServerName,
+  Tracing,
 } from './types.ts';
 
 /** The values of the chart. This file is the only source of values.schema.json and of the comments in values.yaml. */
@@ -84,6 +85,9 @@ export interface Values {
    * gateway of yours sends requests to its agents.
    */
   inferencePool: InferencePool;
+
+  /** Traces of requests, from the gateway and the agents; they take changes up without a restart. */
+  tracing: Tracing;
 
   /**
    * Upper bound of what the namespace may ask for, computed from the maximum of every server and the gateway; off where

@@ -31,7 +31,13 @@
       "apiKeysFile" (ternary (printf "%s/%s" (include "model-management.apiKeysFolder" .) .Values.gateway.apiKeys.secretKey) "" .Values.gateway.apiKeys.enabled)
       "generationTimeoutSeconds" (int .Values.generationTimeoutSeconds)
       "maxBodyMiB" (int .Values.gateway.maxBodyMiB)
-      "logLevel" .Values.gateway.logLevel) -}}
+      "logLevel" .Values.gateway.logLevel
+      "tracing" (include "model-management.tracing" . | fromJson)) -}}
+{{- end -}}
+
+{{/* Where traces go. Takes the root; gives JSON. */}}
+{{- define "model-management.tracing" -}}
+{{- toJson (dict "endpoint" .Values.tracing.endpoint "sampleRatio" (float64 .Values.tracing.sampleRatio)) -}}
 {{- end -}}
 
 {{/* Where the Secret with the API keys is mounted. */}}
@@ -52,7 +58,11 @@ most a year. Takes the time.
 {{- end -}}
 {{- end -}}
 
-{{/* Configuration of a server's agents (AgentConfig in schema/config.ts). Takes: root, it (a resolved server); gives JSON. */}}
+{{/*
+Configuration of a server's agents (AgentConfig in schema/config.ts). Takes: root, it (a resolved server), forChecksum (left
+out, or true to leave out what agents take up without a restart of their pods and is changed in the middle of trouble);
+gives JSON.
+*/}}
 {{- define "model-management.agentConfig" -}}
 {{- $models := dict -}}
 {{- range $alias, $model := .it.models -}}
@@ -63,7 +73,7 @@ most a year. Takes the time.
       "memoryMiB" (include "model-management.loadedMiB" (dict "it" $.it "model" $model) | int64)
       "runnerOptions" $model.runnerOptions) -}}
 {{- end -}}
-{{- toPrettyJson (dict
+{{- $config := dict
       "server" .it.key
       "models" $models
       "ollamaUrl" "http://127.0.0.1:11434"
@@ -73,10 +83,14 @@ most a year. Takes the time.
       "memoryMiB" .it.memory
       "loadTimeoutSeconds" (int .it.server.startup.loadSeconds)
       "generationTimeoutSeconds" (int .root.Values.generationTimeoutSeconds)
-      "logLevel" .root.Values.agent.logLevel) -}}
+      "logLevel" .root.Values.agent.logLevel -}}
+{{- if not (hasKey . "forChecksum") -}}
+{{- $_ := set $config "tracing" (include "model-management.tracing" .root | fromJson) -}}
+{{- end -}}
+{{- toPrettyJson $config -}}
 {{- end -}}
 
-{{/* Data of a server's ConfigMap: what its pods are told, and what their checksum covers. Takes: root, it (a resolved server). */}}
+{{/* Data of a server's ConfigMap: what its pods are told, and what their checksum covers. Takes what agentConfig takes. */}}
 {{- define "model-management.serverConfig" -}}
 config.json: |
   {{- include "model-management.agentConfig" . | nindent 2 }}

@@ -52,6 +52,7 @@ describe('the configuration of the service', () => {
       generationTimeoutSeconds: 600,
       maxBodyMiB: 1024,
       logLevel: 'info',
+      tracing: { endpoint: '', sampleRatio: 1 },
     });
   });
 
@@ -104,6 +105,7 @@ describe('the configuration of the service', () => {
       loadTimeoutSeconds: 86_400,
       generationTimeoutSeconds: 86_400,
       logLevel: 'debug',
+      tracing: { endpoint: '', sampleRatio: 1 },
     });
   });
 
@@ -170,6 +172,16 @@ describe('the configuration of the service', () => {
         }
       },
     );
+  });
+
+  test('renders where traces go for gateway and agents, which take it up without a restart of their pods', async () => {
+    const tracing = { endpoint: 'https://otel-collector.observability:4318/v1/traces', sampleRatio: 0.125 };
+    const [off, on] = [await render(fleet({ a: {} })), await render(fleet({ a: {} }, {}, { tracing }))];
+    expect(configOf('GatewayConfig', on.get('ConfigMap', gateway).data).tracing).toEqual(tracing);
+    expect(configOf('AgentConfig', on.get('ConfigMap', 'a').data).tracing).toEqual(tracing);
+    for (const name of ['a', gateway]) {
+      expect(on.get('Deployment', name).spec.template).toEqual(off.get('Deployment', name).spec.template);
+    }
   });
 
   test('renders a gateway without models when no server is enabled', async () => {

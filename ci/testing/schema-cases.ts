@@ -64,6 +64,7 @@ const texts = [
   ...[
     'https://a:1',
     'http://example.com',
+    'http://a/b',
     'ftp://a',
     'example.com/a',
     'a/b/c',
@@ -90,6 +91,7 @@ const ofLength = (length: number) => [
   'A'.repeat(length),
   `${'a'.repeat(length - 1)}-`,
   `https://${'a'.repeat(Math.max(0, length - 8))}`,
+  `https://a/${'a'.repeat(Math.max(0, length - 10))}`,
   '9'.repeat(length),
   '😀'.repeat(length),
 ];
