@@ -52,7 +52,12 @@ describe('the way of a request', () => {
         'x-request-id': 'abc-123',
       },
     );
-    const { host, connection, ...passed } = fleet.agent.on('/api/chat')[0]!.headers;
+    const {
+      host,
+      connection,
+      'x-model-management-gateway': gateway,
+      ...passed
+    } = fleet.agent.on('/api/chat')[0]!.headers;
     expect(passed).toEqual({
       accept: 'application/json',
       'content-length': '29',

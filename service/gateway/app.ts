@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import type { GatewayConfig } from '../../schema/config.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -40,11 +41,12 @@ export class Gateway {
     this.#keys = keys;
     this.#routing = new Routing(config);
     this.#dispatcher = new Dispatcher(metrics);
-    this.#fleet = new Fleet(config, log, {
+    const id = randomUUID();
+    this.#fleet = new Fleet(config, id, log, {
       changed: (replicas, model) => this.#dispatcher.pump(replicas, model),
       moved: () => this.#upstreams.keep(this.#fleet?.urls() ?? []),
     });
-    this.#passage = new Passage(this.#dispatcher, this.#upstreams, metrics);
+    this.#passage = new Passage(id, this.#dispatcher, this.#upstreams, metrics);
     metrics.watch(() => this.#fleet.states());
     this.#configureLines();
     this.app = createApp(log, drain);

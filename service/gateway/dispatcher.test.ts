@@ -6,6 +6,7 @@ import { createLogger } from '../shared/logging.ts';
 import { gatewayModel } from '../testing/hops.ts';
 import { Dispatcher, type Place, type Wish } from './dispatcher.ts';
 import { GatewayMetrics } from './metrics.ts';
+import type { Reservation } from './prober.ts';
 import { ReplicaSet } from './replicas.ts';
 import type { Target } from './routing.ts';
 
@@ -30,6 +31,8 @@ class Client {
 let metrics: GatewayMetrics;
 let dispatcher: Dispatcher;
 let replicas: ReplicaSet;
+/** What a full replica answers. */
+let reservation: PromiseWithResolvers<Reservation>;
 
 function target(queue: Partial<Queue> = {}): Target {
   const model = gatewayModel('small', { queue: { depth: 8, waitSeconds: 5, holdSeconds: 5, ...queue } });
@@ -84,11 +87,12 @@ const metricOf = async (name: string, labels: string) => {
 
 beforeEach(() => {
   metrics = new GatewayMetrics();
+  reservation = Promise.withResolvers();
   dispatcher = new Dispatcher(metrics);
   replicas = new ReplicaSet(1, {
     log: createLogger('test', 'error'),
     isReady: async () => false,
-    slotsOf: () => Promise.reject(new Error('not asked')),
+    reserve: async () => reservation.promise,
     onRoom: (model) => dispatcher.pump(replicas, model),
   });
   return () => {
@@ -161,7 +165,7 @@ describe('a place', () => {
     const again = follow(mine);
     await settle();
     expect([again.place, other.place]).toEqual([undefined, undefined]);
-    replicas.freed(a, 'small');
+    reservation.resolve({ reserved: true, shared: true });
     await settle();
     expect(again.place?.url).toBe(a);
     expect(other.place).toBeUndefined();

@@ -19,13 +19,15 @@ export interface FleetEvents {
 export class Fleet {
   readonly #log: Logger;
   readonly #events: FleetEvents;
-  readonly #prober = new Prober();
+  readonly #prober: Prober;
   readonly #servers = new Map<string, ReplicaSet>();
   readonly #watch: EndpointWatch | undefined;
   #config: GatewayConfig;
 
-  constructor(config: GatewayConfig, log: Logger, events: FleetEvents) {
+  /** `id` tells this gateway from others. */
+  constructor(config: GatewayConfig, id: string, log: Logger, events: FleetEvents) {
     this.#config = config;
+    this.#prober = new Prober(id);
     this.#log = log;
     this.#events = events;
     if (config.namespace) {
@@ -95,7 +97,7 @@ export class Fleet {
       replicas = new ReplicaSet(slots, {
         log: this.#log,
         isReady: (replica) => this.#prober.isReady(replica),
-        slotsOf: (replica) => this.#prober.slotsOf(replica),
+        reserve: (replica, model) => this.#prober.reserve(replica, model),
         onRoom: (model) => this.#events.changed(replicas!, model),
       });
       this.#servers.set(server, replicas);

@@ -29,7 +29,7 @@ const due = [200, 400, 401, 403, 404, 405, 408, 413, 415, 417, 429, 431, 501, 50
 /** Headers that may reach an agent: those of the connection, which are the gateway's own, and the allow list. */
 const allowed = [
   ...['host', 'connection', 'content-length'],
-  ...['accept', 'content-type', 'x-request-id', 'x-model-management-model'],
+  ...['accept', 'content-type', 'x-request-id', 'x-model-management-model', 'x-model-management-gateway'],
 ];
 
 function checkAnswer({ status, headers, body }: RawAnswer): void {

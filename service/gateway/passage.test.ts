@@ -91,7 +91,7 @@ describe('a request is sent again', () => {
   it('to another replica when one is full', async () => {
     await start({});
     agents[0]!.answers['/api/chat'] = full;
-    agents[0]!.answers['/slots'] = json({ models: { large: { slots: 1, inFlight: 1 } } });
+    agents[0]!.answers['/slots/large'] = json({ reserved: false, shared: true });
     for (let n = 0; n < 4; n++) expect((await chat()).status).toBe(200);
     expect(asked()[1]).toBe(4);
     expect(asked()[0]).toBeLessThanOrEqual(1);
@@ -125,19 +125,24 @@ describe('a request is sent again', () => {
     expect(asked()[0]! + asked()[1]!).toBe(1);
   });
 
-  it('when its replica turns out to be full, as soon as that says that it has room', async () => {
+  it('when its replica turns out to be full, as soon as that keeps a slot for it', async () => {
     await start({ replicas: [agents[0]!.url] });
     agents[0]!.answers['/api/chat'] = full;
-    let inFlight = 1;
-    agents[0]!.answers['/slots'] = (response, received) =>
-      json({ models: { large: { slots: 1, inFlight } } })(response, received);
+    let keep = () => {};
+    agents[0]!.answers['/slots/large'] = (response, received) => {
+      keep = () => json({ reserved: true, shared: true })(response, received);
+    };
     const waiting = chat();
-    await until(() => agents[0]!.on('/slots').length >= 2);
+    await until(() => agents[0]!.on('/slots/large').length === 1);
+    await sleep(50);
     expect(asked()[0]).toBe(1);
     delete agents[0]!.answers['/api/chat'];
-    inFlight = 0;
+    keep();
     expect((await waiting).status).toBe(200);
     expect(asked()[0]).toBe(2);
+    const gateways = agents[0]!.received.map(({ headers }) => headers['x-model-management-gateway']);
+    expect(new Set(gateways).size).toBe(1);
+    expect(gateways[0]).toMatch(/^[0-9a-f-]{36}$/);
   });
 });
 
@@ -306,7 +311,7 @@ describe('fallbacks', () => {
   it("leave the first model's error to the client when none of them can either", async () => {
     await start({ replicas: [], fallbacks: ['small'] });
     agents[2]!.answers['/api/chat'] = full;
-    agents[2]!.answers['/slots'] = json({ models: {} });
+    agents[2]!.answers['/slots/small'] = json({ reserved: true, shared: true });
     const answer = await chat();
     expect(answer.status).toBe(503);
     expect(jsonOf(answer).error).toContain('model large');

@@ -4,7 +4,7 @@ import type { Span } from '../shared/body.ts';
 import { withStringAt } from '../shared/body.ts';
 import { Refusal } from '../shared/errors.ts';
 import { type Ended, type Exchange, refusalFor } from '../shared/exchange.ts';
-import { modelHeader } from '../shared/headers.ts';
+import { gatewayHeader, modelHeader } from '../shared/headers.ts';
 import { isOllamaName } from '../shared/model-names.ts';
 import type { Upstreams } from '../shared/upstream.ts';
 import type { Dispatcher, Place, Wish } from './dispatcher.ts';
@@ -33,11 +33,14 @@ export interface Asked {
 
 /** Brings requests to replicas, and tries another where one fails, as long as no byte of an answer has gone down. */
 export class Passage {
+  readonly #id: string;
   readonly #dispatcher: Dispatcher;
   readonly #upstreams: Upstreams;
   readonly #metrics: GatewayMetrics;
 
-  constructor(dispatcher: Dispatcher, upstreams: Upstreams, metrics: GatewayMetrics) {
+  /** `id` tells this gateway from others. */
+  constructor(id: string, dispatcher: Dispatcher, upstreams: Upstreams, metrics: GatewayMetrics) {
+    this.#id = id;
     this.#dispatcher = dispatcher;
     this.#upstreams = upstreams;
     this.#metrics = metrics;
@@ -77,7 +80,7 @@ export class Passage {
       const outcome = await exchange.forward({
         dispatcher: this.#upstreams.pool(place.url),
         body: passed,
-        headers: { [modelHeader]: target.key },
+        headers: { [modelHeader]: target.key, [gatewayHeader]: this.#id },
         timeoutSeconds,
         url: place.url,
         isHop: true,

@@ -4,7 +4,7 @@ import { Prober } from './prober.ts';
 
 /** Nothing listens there. */
 const nowhere = 'http://127.0.0.1:1';
-const prober = new Prober();
+const prober = new Prober('gateway-1');
 let agent: FakeOllama;
 
 beforeAll(async () => {
@@ -31,16 +31,17 @@ describe('readiness', () => {
   });
 });
 
-describe('slots', () => {
-  it('are what the agent says', async () => {
-    const slots = { models: { m: { slots: 4, inFlight: 2 } } };
-    agent.answers['/slots'] = json(slots);
-    expect(await prober.slotsOf(agent.url)).toEqual(slots);
+describe('a reservation', () => {
+  it('is what the agent says to this gateway', async () => {
+    agent.answers['/slots/team%2Fm'] = json({ reserved: true, shared: true });
+    expect(await prober.reserve(agent.url, 'team/m')).toEqual({ reserved: true, shared: true });
+    const [asked] = agent.received;
+    expect([asked!.method, asked!.headers['x-model-management-gateway']]).toEqual(['POST', 'gateway-1']);
   });
 
-  it('are unknown where it says none', async () => {
-    agent.answers['/slots'] = json({ error: 'GET /slots is not offered here' }, 404);
-    await expect(prober.slotsOf(agent.url)).rejects.toThrow('404');
-    await expect(prober.slotsOf(nowhere)).rejects.toThrow();
+  it('is none where it says none', async () => {
+    agent.answers['/slots/m'] = json({ error: 'POST /slots/m is not offered here' }, 404);
+    await expect(prober.reserve(agent.url, 'm')).rejects.toThrow('404');
+    await expect(prober.reserve(nowhere, 'm')).rejects.toThrow();
   });
 });

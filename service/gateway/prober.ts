@@ -1,26 +1,40 @@
 import { Agent, request } from 'undici';
+import { gatewayHeader } from '../shared/headers.ts';
 
 /** How long an agent may take to say how it is, in ms. */
 const patienceMs = 2000;
 
-/** What an agent takes at /slots, for each of its models by key. */
-export interface Slots {
-  models: Record<string, { slots: number; inFlight: number }>;
+/** How long an agent is waited for that keeps the question until it has room, in ms: longer than it does. */
+const longPatienceMs = 20_000;
+
+/** What an agent says to who wants a slot of one of its models. */
+export interface Reservation {
+  /** Whether it keeps a slot free for a moment. */
+  reserved: boolean;
+  /** Whether others want slots of that model too. */
+  shared: boolean;
 }
 
 /** Asks agents how they are, on connections apart from those of the clients' requests. */
 export class Prober {
   readonly #agent = new Agent({
     connect: { timeout: patienceMs },
-    headersTimeout: patienceMs,
+    headersTimeout: longPatienceMs,
     bodyTimeout: patienceMs,
     allowH2: false,
   });
+  readonly #gateway: string;
+
+  /** `gateway` tells this gateway from others. */
+  constructor(gateway: string) {
+    this.#gateway = gateway;
+  }
 
   /** Whether a replica says that it is ready. */
   async isReady(url: string): Promise<boolean> {
     try {
-      const { statusCode, body } = await this.#get(`${url}/health/ready`);
+      const signal = AbortSignal.timeout(patienceMs);
+      const { statusCode, body } = await request(`${url}/health/ready`, { dispatcher: this.#agent, signal });
       await body.dump();
       return statusCode === 200;
     } catch {
@@ -28,19 +42,20 @@ export class Prober {
     }
   }
 
-  /** What a replica takes; rejects where it does not say. */
-  async slotsOf(url: string): Promise<Slots> {
-    const { statusCode, body } = await this.#get(`${url}/slots`);
-    if (statusCode === 200) return (await body.json()) as Slots;
+  /** Waits for a slot of a model to be kept free for this gateway; rejects where the replica does not answer. */
+  async reserve(url: string, model: string): Promise<Reservation> {
+    const { statusCode, body } = await request(`${url}/slots/${encodeURIComponent(model)}`, {
+      method: 'POST',
+      headers: { [gatewayHeader]: this.#gateway },
+      dispatcher: this.#agent,
+      signal: AbortSignal.timeout(longPatienceMs),
+    });
+    if (statusCode === 200) return (await body.json()) as Reservation;
     await body.dump();
     throw new Error(`status ${statusCode}`);
   }
 
   async close(): Promise<void> {
     await this.#agent.destroy();
-  }
-
-  #get(url: string) {
-    return request(url, { dispatcher: this.#agent, signal: AbortSignal.timeout(patienceMs) });
   }
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLogger } from '../shared/logging.ts';
-import type { Slots } from './prober.ts';
+import type { Reservation } from './prober.ts';
 import { type Lease, ReplicaSet } from './replicas.ts';
 
 const log = createLogger('test', 'error');
@@ -23,11 +23,10 @@ const [a, b, c] = urlsOf(3) as [string, string, string];
 class Agents {
   readonly sick = new Set<string>();
   readonly probed: string[] = [];
-  readonly polled: string[] = [];
-  /** Requests that the agents have in flight: by URL, for the model `m`. */
-  readonly inFlight = new Map<string, number>();
-  slotsEach = 4;
-  silent = false;
+  /** The questions for a slot that have not been answered, with their replicas. */
+  /** What is answered at once to those that come from now on. */
+  word: Reservation | undefined;
+  readonly asked: { url: string; answer(reservation: Reservation): void; fail(): void }[] = [];
   readonly rooms: (string | undefined)[] = [];
   readonly set: ReplicaSet;
 
@@ -39,10 +38,11 @@ class Agents {
         this.probed.push(url);
         return !this.sick.has(url);
       },
-      slotsOf: async (url): Promise<Slots> => {
-        this.polled.push(url);
-        if (this.silent) throw new Error('status 404');
-        return { models: { m: { slots: this.slotsEach, inFlight: this.inFlight.get(url) ?? 0 } } };
+      reserve: (url) => {
+        const { promise, resolve, reject } = Promise.withResolvers<Reservation>();
+        if (this.word) resolve(this.word);
+        this.asked.push({ url, answer: resolve, fail: () => reject(new Error('status 404')) });
+        return promise;
       },
       onRoom: (model) => this.rooms.push(model),
     });
@@ -140,6 +140,7 @@ describe('leases', () => {
     const random = seeded(7);
     const all = agents(3, urlsOf(8), random);
     const { set } = all;
+    all.word = { reserved: true, shared: true };
     const open: Lease[] = [];
     const results = ['answered', 'answered', 'failed', 'full', 'unused'] as const;
     const pick = (count: number) => Math.floor(random() * count);
@@ -153,6 +154,7 @@ describe('leases', () => {
       expect(set.inFlight()).toBe(open.length);
     }
     for (const lease of open) lease.release('answered');
+    all.word = { reserved: true, shared: false };
     set.update(urlsOf(12));
     await vi.advanceTimersByTimeAsync(120_000);
     expect([set.inFlight(), set.inFlight('m0'), set.inFlight('m1'), set.inFlight('m2')]).toEqual([0, 0, 0, 0]);
@@ -321,7 +323,7 @@ describe('another list of replicas', () => {
     all.set.update([b]);
     leases[3]!.release('full');
     await vi.advanceTimersByTimeAsync(60_000);
-    expect([all.probed, all.polled, all.set.list().length]).toEqual([[], [], 1]);
+    expect([all.probed, all.asked, all.set.list().length]).toEqual([[], [], 1]);
   });
 
   it('may be empty', () => {
@@ -392,11 +394,12 @@ describe('the circuit', () => {
     expect(all.set.ejected).toBe(0);
   });
 
-  it('minds no failures but failures', () => {
+  it('minds no failures but failures', async () => {
     const all = agents(4, [a]);
+    all.word = { reserved: true, shared: false };
     for (const result of ['unused', 'full', 'unused', 'full'] as const) {
       all.set.acquire('m')!.release(result);
-      all.set.freed(a, 'm');
+      await vi.advanceTimersByTimeAsync(5000);
     }
     expect(all.set.ejected).toBe(0);
   });
@@ -421,99 +424,76 @@ describe('a full replica', () => {
     expect(countBy(Array.from({ length: 8 }, () => all.set.acquire('other')!.url)).get(lease.url)).toBe(4);
   });
 
-  it('gets one more for each of ours that ends, since others fill it too', async () => {
+  it("gets no other when one of ours ends, since that place may be another gateway's", async () => {
     const all = agents(4, [a]);
-    const [one, two, three] = all.take(3);
-    await roomsOf(all);
+    const [one, , three] = all.take(3);
     three!.release('full');
-    expect([await roomsOf(all), all.set.acquire('m')]).toEqual([[], undefined]);
+    await roomsOf(all);
     one!.release('answered');
-    expect(await roomsOf(all)).toEqual(['m']);
-    expect(all.set.acquire('m')).toBeDefined();
-    expect(all.set.acquire('m')).toBeUndefined();
-    two!.release('unused');
-    expect(all.set.acquire('m')).toBeDefined();
-    expect(all.set.acquire('m')).toBeUndefined();
-  });
-
-  it('gets what it takes once it says that it has room', async () => {
-    const all = agents(4, [a]);
-    const [mine, refused] = all.take(2);
-    all.inFlight.set(a, 4);
-    refused!.release('full');
-    await vi.advanceTimersByTimeAsync(1000);
-    expect([all.set.acquire('m'), all.polled.length > 1]).toEqual([undefined, true]);
-    await roomsOf(all);
-    all.inFlight.set(a, 2);
-    await vi.advanceTimersByTimeAsync(2000);
-    expect(await roomsOf(all)).toContain('m');
-    expect(all.take(2).every((lease) => lease)).toBe(true);
-    expect(all.set.acquire('m')).toBeUndefined();
-    // The others' requests have ended: it is ours alone, and needs no asking any more.
-    all.inFlight.set(a, 0);
-    await vi.advanceTimersByTimeAsync(10_000);
-    expect([all.stateOf(a)?.full, vi.getTimerCount()]).toEqual([[], 0]);
-    expect(all.set.acquire('m')).toBeDefined();
-    mine!.release('answered');
-  });
-
-  it('is asked more often while requests wait for it, and by one request at a time', async () => {
-    const all = agents(4, [a, b]);
-    all.inFlight.set(a, 4);
-    all.set.acquire('m', undefined, new Set([b]))!.release('full');
-    await vi.advanceTimersByTimeAsync(60_000);
-    all.polled.length = 0;
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect(all.polled.length).toBeLessThanOrEqual(13);
-    expect(all.polled.length).toBeGreaterThanOrEqual(11);
-    all.take(4);
-    all.polled.length = 0;
-    for (let n = 0; n < 600; n++) {
-      expect(all.set.acquire('m')).toBeUndefined();
-      await vi.advanceTimersByTimeAsync(100);
-    }
-    expect(all.polled.length).toBeLessThanOrEqual(61);
-    expect(all.polled.length).toBeGreaterThanOrEqual(50);
-    expect(new Set(all.polled)).toEqual(new Set([a]));
-  });
-
-  it('is not asked again before it has answered', async () => {
-    const asked: PromiseWithResolvers<Slots>[] = [];
-    const slotsOf = () => {
-      asked.push(Promise.withResolvers());
-      return asked.at(-1)!.promise;
-    };
-    const set = new ReplicaSet(4, { log, isReady: async () => true, slotsOf });
-    set.update([a]);
-    set.acquire('m')!.release('full');
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect([asked.length, set.acquire('m')]).toEqual([1, undefined]);
-    asked[0]!.resolve({ models: { m: { slots: 4, inFlight: 0 } } });
-    await vi.advanceTimersByTimeAsync(100);
-    expect(set.acquire('m')).toBeDefined();
-    set.close();
-  });
-
-  it('is tried again when it does not say what it takes', async () => {
-    const all = agents(4, [a]);
-    all.silent = true;
-    all.set.acquire('m')!.release('full');
-    await roomsOf(all);
-    await vi.advanceTimersByTimeAsync(1000);
-    expect([await roomsOf(all), vi.getTimerCount()]).toEqual([['m'], 0]);
-    expect(all.set.acquire('m')).toBeDefined();
-  });
-
-  it('has room as soon as somebody says so', async () => {
-    const all = agents(4, [a]);
-    await roomsOf(all);
-    all.set.acquire('m')!.release('full');
-    all.set.freed(a, 'other');
-    all.set.freed(b, 'm');
     expect([await roomsOf(all), all.set.acquire('m')]).toEqual([[], undefined]);
-    all.set.freed(a, 'm');
+  });
+
+  it('is asked for its word as soon as a request waits, once at a time, and gets one for each word', async () => {
+    const all = agents(4, [a]);
+    all.set.acquire('m')!.release('full');
+    expect(all.asked).toEqual([]);
+    for (let n = 0; n < 3; n++) expect(all.set.acquire('m')).toBeUndefined();
+    expect(all.asked.map(({ url }) => url)).toEqual([a]);
+    for (let turn = 1; turn < 4; turn++) {
+      await roomsOf(all);
+      all.asked.at(-1)!.answer({ reserved: true, shared: true });
+      await vi.advanceTimersByTimeAsync(0);
+      expect(await roomsOf(all)).toEqual(['m']);
+      expect(all.set.acquire('m')).toBeDefined();
+      expect(all.set.acquire('m')).toBeUndefined();
+      expect(all.asked).toHaveLength(turn + 1);
+    }
+  });
+
+  it('gets as many as it has slots again when nobody else fills it', async () => {
+    const all = agents(4, [a]);
+    all.set.acquire('m')!.release('full');
+    all.set.acquire('m');
+    all.asked[0]!.answer({ reserved: true, shared: false });
+    await vi.advanceTimersByTimeAsync(0);
+    expect([all.stateOf(a)?.full, vi.getTimerCount()]).toEqual([[], 0]);
+    expect(all.take(4).every((lease) => lease)).toBe(true);
+  });
+
+  it('is asked again for whoever still waits, when it had no room in its time', async () => {
+    const all = agents(4, [a]);
+    all.set.acquire('m')!.release('full');
+    all.set.acquire('m');
+    await roomsOf(all);
+    all.asked[0]!.answer({ reserved: false, shared: true });
+    await vi.advanceTimersByTimeAsync(0);
     expect(await roomsOf(all)).toEqual(['m']);
+    expect(all.set.acquire('m')).toBeUndefined();
+    expect(all.asked).toHaveLength(2);
+  });
+
+  it('is tried again after a while when it does not say', async () => {
+    const all = agents(4, [a]);
+    all.set.acquire('m')!.release('full');
+    all.set.acquire('m');
+    all.asked[0]!.fail();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(all.set.acquire('m')).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([all.asked.length, vi.getTimerCount()]).toEqual([1, 0]);
     expect(all.set.acquire('m')).toBeDefined();
+  });
+
+  it('gets its share again while others have room, once it is no longer filled', async () => {
+    const all = agents(4, [a, b]);
+    all.set.acquire('m', undefined, new Set([b]))!.release('full');
+    expect(all.set.acquire('m')?.url).toBe(b);
+    expect(all.asked).toEqual([]);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(all.asked).toHaveLength(1);
+    all.asked[0]!.answer({ reserved: true, shared: false });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(countBy(all.take(7).map(({ url }) => url)).get(a)).toBe(4);
   });
 
   it('is forgotten when it goes', async () => {
@@ -521,7 +501,7 @@ describe('a full replica', () => {
     all.set.acquire('m')!.release('full');
     all.set.update([]);
     await vi.advanceTimersByTimeAsync(1000);
-    expect([all.polled, vi.getTimerCount()]).toEqual([[], 0]);
+    expect([all.asked, vi.getTimerCount()]).toEqual([[], 0]);
     all.set.update([a]);
     expect(all.set.acquire('m')).toBeDefined();
   });
@@ -545,7 +525,7 @@ describe('the news of room', () => {
     const set = new ReplicaSet(1, {
       log,
       isReady: async () => true,
-      slotsOf: async () => ({ models: {} }),
+      reserve: async () => ({ reserved: false, shared: true }),
       onRoom: () => {
         if (++heard < 5) set.acquire('m')!.release('answered');
       },

@@ -1,7 +1,7 @@
 import type { Logger } from '../shared/logging.ts';
 import { hash32 } from './affinity.ts';
 import { type Backoff, waitMs } from './backoff.ts';
-import type { Slots } from './prober.ts';
+import type { Reservation } from './prober.ts';
 
 /** How many failures in a row it takes until a replica is asked no more. */
 const failuresToEject = 3;
@@ -12,14 +12,11 @@ const probing: Backoff = { firstMs: 1000, longestMs: 30_000 };
 /** How much more than its share of the requests a replica may have for the sake of its cache. */
 const loadFactor = 1.25;
 
-/** How often it is looked which full replicas are to be asked whether they have room, in ms. */
-const tickMs = 100;
+/** How long a full replica that does not say when it has room is left alone, in ms. */
+const silentMs = 1000;
 
-/**
- * The longest time in ms until one is asked again, which doubles from that of a look: while requests find no replica, and
- * while others have room, so that it is not forgotten.
- */
-const longestPollMs = { wanted: 1000, idle: 5000 };
+/** How long one that says so is left alone while others have room: when they fill it no more, it is to get its share again. */
+const restMs = 5000;
 
 /**
  * How a lease ended: with an answer to its end; with a connection refused or lost; with the agent's word that it is full;
@@ -38,8 +35,8 @@ export interface ReplicaSetOptions {
   log: Logger;
   /** Whether a replica says that it is ready. */
   isReady(url: string): Promise<boolean>;
-  /** What the agent of a replica takes; may reject. */
-  slotsOf(url: string): Promise<Slots>;
+  /** Waits at a full replica until it keeps a slot for the model free for us, or for as long as it lets us; may reject. */
+  reserve(url: string, model: string): Promise<Reservation>;
   /**
    * Called soon after a later acquire might succeed where an earlier one did not: for one model, or without it for any.
    */
@@ -62,8 +59,14 @@ export interface ReplicaStatus {
 /** What a replica has of one model's requests. */
 interface Load {
   inFlight: number;
-  /** How many of ours it takes as far as its agent told; others ask it too. */
-  limit: number;
+  /**
+   * Requests that it keeps room for, where other gateways fill it too: without its word there is none. Undefined where it is
+   * ours alone, and takes as many as it has slots.
+   */
+  granted: number | undefined;
+  /** Whether it has been asked for its word and not given it yet. */
+  asking: boolean;
+  timer: NodeJS.Timeout | undefined;
 }
 
 class Replica {
@@ -78,10 +81,6 @@ class Replica {
   /** Probes since it last answered a request. */
   probes = 0;
   probeTimer: NodeJS.Timeout | undefined;
-  /** Polls since it was last found full, whether one is under way, and when the last one ended. */
-  polls = 0;
-  polling = false;
-  polledAt = 0;
 
   constructor(url: string) {
     this.url = url;
@@ -91,31 +90,27 @@ class Replica {
   mayTake(model: string, slots: number): boolean {
     if (this.ejected || this.gone) return false;
     const load = this.loads.get(model);
-    return !load || (load.inFlight < slots && load.inFlight < load.limit);
+    return !load || (load.inFlight < slots && load.granted !== 0);
   }
 
   loadOf(model: string): Load {
     const known = this.loads.get(model);
     if (known) return known;
-    const load = { inFlight: 0, limit: Number.POSITIVE_INFINITY };
+    const load: Load = { inFlight: 0, granted: undefined, asking: false, timer: undefined };
     this.loads.set(model, load);
     return load;
-  }
-
-  /** The models of which it is known that it does not take any number. */
-  limited(): [string, Load][] {
-    return [...this.loads].filter(([, { limit }]) => limit !== Number.POSITIVE_INFINITY);
   }
 
   /** As if nothing had ever been heard of it. */
   forget(): void {
     clearTimeout(this.probeTimer);
-    Object.assign(this, { ejected: false, failures: 0, probes: 0, polls: 0 });
+    Object.assign(this, { ejected: false, failures: 0, probes: 0 });
     for (const [model, load] of this.loads) this.lift(model, load);
   }
 
   lift(model: string, load: Load): void {
-    load.limit = Number.POSITIVE_INFINITY;
+    load.granted = undefined;
+    clearTimeout(load.timer);
     if (load.inFlight === 0) this.loads.delete(model);
   }
 }
@@ -142,10 +137,6 @@ export class ReplicaSet {
   readonly #inFlight = new Map<string, number>();
   readonly #seeds = new Map<string, number>();
   #total = 0;
-  /** The replicas with limits, and when an acquire last failed, by model. */
-  readonly #limited = new Set<Replica>();
-  readonly #missedAt = new Map<string, number>();
-  #ticks: NodeJS.Timeout | undefined;
   #rooms: Set<string | undefined> | undefined;
   #closed = false;
 
@@ -192,7 +183,7 @@ export class ReplicaSet {
       state: gone ? 'gone' : ejected ? 'ejected' : 'in use',
       inFlight,
       models: Object.fromEntries([...loads].map(([model, load]) => [model, load.inFlight])),
-      full: [...loads].flatMap(([model, load]) => (load.inFlight >= load.limit ? [model] : [])),
+      full: [...loads].flatMap(([model, { granted }]) => (granted === 0 ? [model] : [])),
     }));
   }
 
@@ -221,24 +212,17 @@ export class ReplicaSet {
     const able = this.#live.filter((replica) => replica.mayTake(model, this.#slots) && !except?.has(replica.url));
     const replica = affinity === undefined ? this.#lighterOfTwo(able) : preferred(able, affinity ^ this.#seedOf(model));
     if (replica) return this.#lease(replica, model);
-    this.#missedAt.set(model, performance.now());
+    for (const replica of this.#live) this.#ask(replica, model);
     return undefined;
-  }
-
-  /** Takes the word of a replica's agent that it has room for the model again. */
-  freed(url: string, model: string): void {
-    const replica = this.#replicas.get(url);
-    const load = replica?.loads.get(model);
-    if (!replica || !load) return;
-    replica.lift(model, load);
-    if (replica.mayTake(model, this.#slots)) this.#tellRoom(model);
   }
 
   /** Ends everything in the background. Leases can still be released. */
   close(): void {
     this.#closed = true;
-    clearInterval(this.#ticks);
-    for (const { probeTimer } of this.#replicas.values()) clearTimeout(probeTimer);
+    for (const { probeTimer, loads } of this.#replicas.values()) {
+      clearTimeout(probeTimer);
+      for (const { timer } of loads.values()) clearTimeout(timer);
+    }
   }
 
   /** So that the models of a server don't all have the same favourite for a conversation. */
@@ -262,6 +246,7 @@ export class ReplicaSet {
   #lease(replica: Replica, model: string): Lease {
     const load = replica.loadOf(model);
     load.inFlight++;
+    if (load.granted) load.granted--;
     replica.inFlight++;
     this.#count(model, 1);
     let open = true;
@@ -273,8 +258,8 @@ export class ReplicaSet {
         load.inFlight--;
         replica.inFlight--;
         this.#count(model, -1);
-        this.#judge(replica, load, result);
-        if (load.inFlight === 0 && load.limit === Number.POSITIVE_INFINITY) replica.loads.delete(model);
+        this.#judge(replica, model, load, result);
+        if (load.inFlight === 0 && load.granted === undefined) replica.loads.delete(model);
         if (replica.gone && replica.inFlight === 0) this.#replicas.delete(replica.url);
         if (result !== 'full' && replica.mayTake(model, this.#slots)) this.#tellRoom(model);
       },
@@ -288,7 +273,7 @@ export class ReplicaSet {
     else this.#inFlight.set(model, count);
   }
 
-  #judge(replica: Replica, load: Load, result: Result): void {
+  #judge(replica: Replica, model: string, load: Load, result: Result): void {
     if (replica.gone) return;
     if (result === 'answered') {
       replica.failures = 0;
@@ -297,9 +282,8 @@ export class ReplicaSet {
       replica.failures++;
       if (replica.failures >= failuresToEject && !replica.ejected) this.#eject(replica);
     } else if (result === 'full') {
-      // It has as many as it takes; when one of them ends, there is room for one again.
-      load.limit = load.inFlight;
-      this.#pollLater(replica);
+      load.granted = 0;
+      this.#askLater(replica, model, load);
     }
   }
 
@@ -334,45 +318,47 @@ export class ReplicaSet {
     this.#tellRoom();
   }
 
-  #pollLater(replica: Replica): void {
-    if (this.#limited.has(replica) || this.#closed) return;
-    this.#limited.add(replica);
-    replica.polls = 0;
-    replica.polledAt = performance.now();
-    this.#ticks ??= setInterval(() => this.#tick(), tickMs).unref();
-  }
-
-  #tick(): void {
-    const now = performance.now();
-    for (const replica of this.#limited) {
-      const models = replica.limited().map(([model]) => model);
-      if (models.length === 0) this.#limited.delete(replica);
-      else if (!replica.polling && now >= this.#pollDue(replica, models)) void this.#poll(replica);
+  /**
+   * Asks a full replica, once at a time, for its word that it has room. Asked for the next one as soon as that is used, by
+   * each gateway that has requests waiting, it lets them take turns: no gateway takes all, and none sends in vain.
+   */
+  async #ask(replica: Replica, model: string): Promise<void> {
+    const load = replica.loads.get(model);
+    if (load?.granted !== 0 || load.asking || replica.ejected || this.#closed) return;
+    load.asking = true;
+    const answer = await this.#options.reserve(replica.url, model).catch(() => undefined);
+    if (this.#closed || replica.gone || load.granted !== 0) {
+      load.asking = false;
+      return;
     }
-    if (this.#limited.size > 0) return;
-    clearInterval(this.#ticks);
-    this.#ticks = undefined;
-  }
-
-  #pollDue({ polledAt, polls }: Replica, models: string[]): number {
-    const wanted = models.some((model) => (this.#missedAt.get(model) ?? 0) > polledAt);
-    return polledAt + Math.min(wanted ? longestPollMs.wanted : longestPollMs.idle, tickMs * 2 ** polls);
-  }
-
-  /** Asks a full replica whether it has room. Where it does not say, a request will tell. */
-  async #poll(replica: Replica): Promise<void> {
-    replica.polling = true;
-    const slots = await this.#options.slotsOf(replica.url).catch(() => undefined);
-    replica.polling = false;
-    replica.polls++;
-    replica.polledAt = performance.now();
-    if (this.#closed || replica.gone) return;
-    for (const [model, load] of replica.limited()) {
-      const told = slots?.models?.[model];
-      load.limit = told ? load.inFlight + Math.max(0, told.slots - told.inFlight) : Number.POSITIVE_INFINITY;
-      if (load.limit >= this.#slots) this.freed(replica.url, model);
-      else if (replica.mayTake(model, this.#slots)) this.#tellRoom(model);
+    clearTimeout(load.timer);
+    // Where it does not say, a request will tell.
+    if (!answer) load.timer = setTimeout(() => this.#trust(replica, model, load), silentMs).unref();
+    else if (!answer.shared) this.#trust(replica, model, load);
+    else {
+      load.asking = false;
+      if (answer.reserved) load.granted = 1;
+      this.#askLater(replica, model, load);
+      // Without its word too: whoever still waits has it asked again.
+      this.#tellRoom(model);
     }
+  }
+
+  #askLater(replica: Replica, model: string, load: Load): void {
+    clearTimeout(load.timer);
+    if (this.#closed) return;
+    load.timer = setTimeout(() => {
+      // A slot that was kept for nobody is not kept any more.
+      load.granted = 0;
+      void this.#ask(replica, model);
+    }, restMs).unref();
+  }
+
+  /** Takes a replica for one that has room, until it says otherwise. */
+  #trust(replica: Replica, model: string, load: Load): void {
+    load.asking = false;
+    replica.lift(model, load);
+    this.#tellRoom(model);
   }
 
   /** Once for all that happens at a time. */

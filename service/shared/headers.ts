@@ -7,6 +7,9 @@ export const requestIdHeader = 'x-request-id';
 /** The header in which the gateway tells the agent for which model a request is, and the client which one answered, by its key. */
 export const modelHeader = 'x-model-management-model';
 
+/** The header in which a gateway tells an agent which one it is, so that they get slots in turn. */
+export const gatewayHeader = 'x-model-management-gateway';
+
 /** The only headers of a client that go on. Keys, cookies and forwarding headers are none of Ollama's business. */
 const requestHeaders = ['accept', 'content-type'];
 
