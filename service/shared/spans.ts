@@ -31,7 +31,7 @@ import type { Outcome } from './proxy.ts';
 
 // Loading this file loads the SDK of OpenTelemetry, which costs memory: tracing.ts does it where traces are asked for.
 
-/** Spans that wait for the collector, at most; those beyond are dropped and counted. A span takes about 2 KiB. */
+/** Spans that wait for the collector, at most; those beyond are dropped and counted. A span takes about 1 KiB. */
 const maxQueueSize = 2048;
 
 /** Spans in one message to the collector: few enough that writing them down holds up no stream for long. */
