@@ -205,7 +205,7 @@ const cases: {
   {
     what: 'the release would not fit in its Secret',
     values: fleet({ a: {} }, prompts(42)),
-    line: 'servers: 1 of them make a release of about 1004 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
+    line: 'servers: 1 of them make a release of about 1015 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
     near: fleet({ a: {} }, prompts(41)),
   },
   {
