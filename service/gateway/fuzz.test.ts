@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { temporaryFolder } from '../../ci/testing/project.ts';
 import { type Random, randomFrom } from '../../ci/testing/random.ts';
 import type { GatewayConfig } from '../../schema/config.ts';
+import { gatewayHeader, modelHeader, requestIdHeader } from '../shared/headers.ts';
 import { modelRoutes } from '../shared/routes.ts';
 import { get, post, until } from '../testing/client.ts';
 import { Entry } from '../testing/entry.ts';
@@ -15,7 +16,7 @@ import { gatewayConfig } from '../testing/hops.ts';
 import { Malformed } from '../testing/malformed.ts';
 import { Raw, type RawAnswer } from '../testing/raw.ts';
 
-const inputs = 12_000;
+const inputs = 10_000;
 const batch = 400;
 /** Connections at a time. */
 const clients = 64;
@@ -29,7 +30,7 @@ const due = [200, 400, 401, 403, 404, 405, 408, 413, 415, 417, 429, 431, 501, 50
 /** Headers that may reach an agent: those of the connection, which are the gateway's own, and the allow list. */
 const allowed = [
   ...['host', 'connection', 'content-length'],
-  ...['accept', 'content-type', 'x-request-id', 'x-model-management-model', 'x-model-management-gateway'],
+  ...['accept', 'content-type', requestIdHeader, modelHeader, gatewayHeader],
 ];
 
 function checkAnswer({ status, headers, body }: RawAnswer): void {
@@ -47,8 +48,8 @@ function checkReceived({ method, path: asked, headers, body }: Received): void {
   }
   expect(modelRoutes).toContain(asked);
   expect(Object.keys(headers).filter((name) => !allowed.includes(name))).toEqual([]);
-  expect(headers).toMatchObject({ 'x-model-management-model': 'small', 'content-length': String(body.length) });
-  expect(headers['x-request-id']).toMatch(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/);
+  expect(headers).toMatchObject({ [modelHeader]: 'small', 'content-length': String(body.length) });
+  expect(headers[requestIdHeader]).toMatch(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/);
   const object = JSON.parse(body.toString());
   expect(Object.prototype.toString.call(object)).toBe('[object Object]');
   const names = Object.keys(object).map((name) => name.toLowerCase());
