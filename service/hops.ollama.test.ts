@@ -6,7 +6,8 @@ import { type Stack, startStack, startTappedStack } from './testing/stack.ts';
 
 const options = { num_predict: 12, seed: 1, temperature: 0 };
 const messages = [{ role: 'user', content: 'Say "é𝄞"' }];
-const endless = { model: 'small', prompt: 'go on', options: { ...options, num_predict: 100_000 } };
+/** Seconds of generation; at temperature 0 Ollama would end it as soon as the model repeats itself. */
+const endless = { model: 'small', prompt: 'go on', options: { num_predict: 100_000, seed: 1, temperature: 1 } };
 
 /** CPU time in ticks that a process and its children, the runners of an Ollama, have used. */
 async function ticks(pid: number): Promise<number> {
@@ -156,16 +157,6 @@ describe('when Ollama does not do as usual', () => {
 
   const ready = async () => (await get(`${stack.agent.url}/health/ready`)).status;
   const loads = () => stack.agent.logged('loaded').length;
-
-  it('passes on an answer that it gives before it has read all of the body', async () => {
-    const body = `{"model":"small","prompt":nonsense,"padding":"${'x'.repeat(900_000)}"}`;
-    const answer = await post(`${stack.gateway.url}/api/generate`, body);
-    expect(answer.status).toBe(400);
-    expect(jsonOf(answer).error).toContain('invalid character');
-    // The connections that carried it carry the next one too.
-    const next = { model: 'small', prompt: 'a', options, stream: false };
-    expect((await post(`${stack.gateway.url}/api/generate`, next)).status).toBe(200);
-  });
 
   it('notices that it hangs, without taking its models for lost', async () => {
     const before = loads();

@@ -27,7 +27,7 @@ export class RealOllama implements AsyncDisposable {
   static async start(models: string[]): Promise<RealOllama> {
     const ollama = new RealOllama(await tool('ollama'), await freePort());
     await ollama.up();
-    for (const [index, model] of models.entries()) await ollama.#create(model, tinyModel(index + 1));
+    for (const [index, model] of models.entries()) await ollama.create(model, tinyModel(index + 1));
     return ollama;
   }
 
@@ -66,7 +66,8 @@ export class RealOllama implements AsyncDisposable {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #create(model: string, file: Buffer<ArrayBuffer>): Promise<void> {
+  /** Adds a model. */
+  async create(model: string, file: Buffer<ArrayBuffer>): Promise<void> {
     const digest = `sha256:${createHash('sha256').update(file).digest('hex')}`;
     await this.#post(`/api/blobs/${digest}`, file);
     // Two threads that wait for each other by spinning are slow where other tests have the second core.

@@ -68,12 +68,13 @@ const tensors: [string, number[]][] = [
   ['output.weight', [width, tokens.length]],
 ];
 
-/** The file. The same seed makes the same model, another one makes another. */
-export function tinyModel(seed = 1): Buffer<ArrayBuffer> {
+/** The file. The same seed makes the same model, another one makes another. One that embeds does nothing else. */
+export function tinyModel(seed = 1, { embeds = false } = {}): Buffer<ArrayBuffer> {
   const random = generator(seed);
+  const all = embeds ? { ...metadata, 'llama.pooling_type': u32(1) } : metadata;
   const sizes = tensors.map(([, shape]) => 4 * shape.reduce((a, b) => a * b));
-  const header = [Buffer.from('GGUF'), int(3), long(tensors.length), long(Object.keys(metadata).length)];
-  for (const [key, value] of Object.entries(metadata)) header.push(text(key), encode(value));
+  const header = [Buffer.from('GGUF'), int(3), long(tensors.length), long(Object.keys(all).length)];
+  for (const [key, value] of Object.entries(all)) header.push(text(key), encode(value));
   let offset = 0;
   for (const [index, [name, shape]] of tensors.entries()) {
     header.push(text(name), int(shape.length), ...shape.map(long), int(0), long(offset));
