@@ -52,7 +52,7 @@ function checkReceived({ method, path: asked, headers, body }: Received): void {
   expect(headers[requestIdHeader]).toMatch(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/);
   const object = JSON.parse(body.toString());
   expect(Object.prototype.toString.call(object)).toBe('[object Object]');
-  const names = Object.keys(object).map((name) => name.toLowerCase());
+  const names = Object.keys(object).map((name) => name.toUpperCase());
   expect(new Set(names).size).toBe(names.length);
 }
 
