@@ -10,7 +10,7 @@ import { checkApiKeys } from './keys.ts';
 const usage =
   'usage: npm run api-key -- NAME [--models KEY,…] [--priority interactive|standard|batch] [--requests-per-minute N] [--tokens-per-day N]';
 
-/** Where the chart has the keys. */
+/** The Secret that `gateway.apiKeys.existingSecret` of the values names, and what is read from it by default. */
 const [secret, entry] = ['model-management-api-keys', 'keys.json'];
 
 /** What the schema calls by one name and the command line by another. */
@@ -68,7 +68,7 @@ try {
 
 ${key}
 
-Its entry, for "keys" in the ${entry} of the Secret ${secret}:
+Its entry, for "keys" in the ${entry} of the Secret that gateway.apiKeys.existingSecret names, here ${secret}:
 
 ${JSON.stringify(allowed, null, 2)}
 
