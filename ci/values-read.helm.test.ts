@@ -15,7 +15,7 @@ it('finds a value that templates mention in comments and checksums alone', async
     expect(text).toMatch(from);
     await writeFile(at, text.replaceAll(from, to));
   };
-  await change('_config.tpl', /\(int \.Values\.gateway\.maxBodyMiB\)/g, '32');
+  await change('_config.tpl', /\(int \.(root\.)?Values\.gateway\.maxBodyMiB\)/g, '32');
   await change('ingress.yaml', /\(int \$\.Values\.gateway\.maxBodyMiB\)/g, '32');
   await change('serviceaccount.yaml', /^kind: /gm, '# {{ .Values.gateway.maxBodyMiB }}\n$&');
   await change(
