@@ -79,7 +79,8 @@ describe('the mode wait', () => {
     using downloader = await Downloader.of({ a: model('tiny') });
     const waiting = downloader.start('wait');
     await waiting.until('waiting for tiny');
-    expect(await waiting.terminate()).toBeLessThan(1000);
+    // A sleep that has just begun may not hear of it, and is one of two seconds; who did not hear of it at all would wait for ever.
+    expect(await waiting.terminate()).toBeLessThan(10_000);
     expect(await waiting.ended).toBe(143);
   });
 });
