@@ -61,7 +61,7 @@ export class Agent {
       const { loadedOnce, residentCount, memory } = this.#residency;
       return { loadedOnce, residentCount, memory, load: this.#admission.load() };
     });
-    this.app = createApp(log, drain);
+    this.app = createApp(log, drain, { onConnectionProblem: (problem) => metrics.connectionProblem(problem) });
     for (const path of modelRoutes) {
       addProxyRoute(this.app, { log, drain, metrics }, path, (exchange) => this.#passage.through(exchange));
     }

@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto';
+import { once } from 'node:events';
 import { rename, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../ci/testing/project.ts';
@@ -73,10 +75,22 @@ describe('a gateway with API keys', () => {
     expect(agent.received).toEqual([]);
   });
 
-  it('answers health checks of anybody', async () => {
+  it('answers health checks of anybody, and tells of its fleet only who has a key', async () => {
     for (const check of ['live', 'ready', 'startup']) {
       expect((await get(`${gateway.url}/health/${check}`)).status).toBe(200);
     }
+    expect((await get(`${gateway.url}/health`)).status).toBe(401);
+    const known = await fetch(`${gateway.url}/health`, { headers: { authorization: `Bearer ${secrets.plain}` } });
+    expect(await known.json()).toHaveProperty('models.small');
+  });
+
+  it('counts the connections that it ends', async () => {
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+    socket.end('no HTTP\r\n\r\n');
+    await once(socket.resume(), 'close');
+    await until(async () =>
+      (await get(gateway.metricsUrl)).text.includes('connection_problems_total{problem="malformed"} 1'),
+    );
   });
 
   it('shows and asks only the models of a key', async () => {

@@ -29,6 +29,7 @@ const generationRoutes = new Set(['/api/generate', '/api/chat', '/v1/chat/comple
 export class Gateway {
   readonly app: FastifyInstance;
   readonly #upstreams = new Upstreams();
+  readonly #log: Logger;
   readonly #keys: KeyRing;
   readonly #fleet: Fleet;
   readonly #dispatcher: Dispatcher;
@@ -38,6 +39,7 @@ export class Gateway {
 
   constructor(config: GatewayConfig, keys: KeyRing, log: Logger, drain: Drain, metrics: GatewayMetrics) {
     this.#config = config;
+    this.#log = log;
     this.#keys = keys;
     this.#routing = new Routing(config);
     this.#dispatcher = new Dispatcher(metrics);
@@ -49,7 +51,7 @@ export class Gateway {
     this.#passage = new Passage(id, this.#dispatcher, this.#upstreams, metrics);
     metrics.watch(() => this.#fleet.states());
     this.#configureLines();
-    this.app = createApp(log, drain);
+    this.app = createApp(log, drain, { onConnectionProblem: (problem) => metrics.connectionProblem(problem) });
     for (const path of modelRoutes) {
       addProxyRoute(this.app, { log, drain, metrics }, path, (exchange) => this.#handle(exchange));
     }
@@ -73,11 +75,15 @@ export class Gateway {
         draining: drain.draining,
         versions: { service: packageJson.version, node: process.versions.node },
       }),
+      guard: (headers) => void keys.identify(headers),
     });
   }
 
   /** Goes on with another configuration; requests in flight end under the old one. */
   configure(config: GatewayConfig): void {
+    if (config.apiKeysFile !== this.#config.apiKeysFile) {
+      this.#log.warn({ path: 'apiKeysFile' }, 'another file of API keys is taken at the next start, not before');
+    }
     this.#config = config;
     this.#routing = new Routing(config);
     this.#fleet.configure(config);

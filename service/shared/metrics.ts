@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ConnectionProblem } from './connections.ts';
 import type { Usage } from './meter.ts';
 
 /** The label of a request whose model is not configured: labels are bounded by the configuration, never by clients. */
@@ -14,6 +15,7 @@ export class RequestMetrics {
   readonly #firstByte: Histogram<'model'>;
   readonly #between: Histogram<'model'>;
   readonly #tokens: Counter<'model' | 'direction'>;
+  readonly #connectionProblems: Counter<'problem'>;
 
   constructor() {
     const registers = [this.registry];
@@ -57,6 +59,16 @@ export class RequestMetrics {
       labelNames: ['model', 'direction'],
       registers,
     });
+    this.#connectionProblems = new Counter({
+      name: 'connection_problems_total',
+      help: 'Connections of clients that were ended or not served: crowd (too many), malformed, slow (a request that does not arrive), stalled (an answer that is not read).',
+      labelNames: ['problem'],
+      registers,
+    });
+  }
+
+  connectionProblem(problem: ConnectionProblem): void {
+    this.#connectionProblems.inc({ problem });
   }
 
   started(model: string): void {
