@@ -75,7 +75,7 @@ describe('the mode wait', () => {
     expect(waiting.log).toContain('a: tiny is on disk');
   });
 
-  test('ends at once when it is told to', async () => {
+  test('ends when it is told to', async () => {
     using downloader = await Downloader.of({ a: model('tiny') });
     const waiting = downloader.start('wait');
     await waiting.until('waiting for tiny');
