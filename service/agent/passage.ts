@@ -10,7 +10,8 @@ import type { Upstreams } from '../shared/upstream.ts';
 import type { Admission, Slot } from './admission.ts';
 import { Asked } from './asked.ts';
 import type { AgentMetrics, RejectionReason } from './metrics.ts';
-import type { Residency, Use } from './residency.ts';
+import type { Use } from './models.ts';
+import type { Residency } from './residency.ts';
 import { pin, withEdits } from './runner-options.ts';
 
 /** Retry-After of a model that a gateway has heard of earlier than this agent, in seconds. */
@@ -21,6 +22,17 @@ interface Served {
   key: string;
   name: string;
   runnerOptions: RunnerOptions;
+}
+
+/** A request that has been read. */
+interface Read {
+  model: Served;
+  /** As it goes on to Ollama. */
+  body: Buffer;
+  /** How long the client wants the model to stay after it, in ms. */
+  keepMs: number | undefined;
+  /** Whether it asks for nothing but that the model is unloaded. */
+  isUnload: boolean;
 }
 
 /** Brings requests to Ollama, once there is a slot for them and their model is loaded. */
@@ -59,22 +71,19 @@ export class Passage {
   async through(exchange: Exchange): Promise<Ended> {
     const { path, request } = exchange;
     const needsSlot = path !== '/api/show';
+    const gateway = String(request.headers[gatewayHeader] ?? '');
     // A gateway names the model before the body, so that one that is not taken is not read either.
     const told = this.#told(request.headers[modelHeader]);
     if (told) exchange.isFor(told.key);
-    const gateway = String(request.headers[gatewayHeader] ?? '');
     let slot = told && needsSlot ? this.#admit(told, gateway) : undefined;
     let use: Use | undefined;
     let isAnswered = false;
     try {
-      const asked = new Asked(path, await readBody(request.raw, this.#config.maxBodyMiB * 1024 ** 2));
-      const model = this.#counted(told?.key ?? unknownModel, 'unknown_model', () => this.#find(asked.given, told));
-      exchange.isFor(model.key);
+      const { model, body, keepMs, isUnload } = await this.#read(exchange, told);
       if (needsSlot) slot ??= this.#admit(model, gateway);
-      const body = this.#bodyFor(model, asked);
-      if (needsSlot && !(asked.isUnload && this.#residency.isAway(model.key))) {
+      if (needsSlot && !(isUnload && this.#residency.isAway(model.key))) {
         use = await this.#residency.use(model.key, exchange);
-        if (asked.keepMs !== undefined) use.keepFor(asked.keepMs);
+        if (keepMs !== undefined) use.keepFor(keepMs);
       }
       slot?.run();
       const ended = await this.#forward(exchange, body);
@@ -96,9 +105,18 @@ export class Passage {
     throw new Refusal(503, message, { retryAfter: soon });
   }
 
+  async #read(exchange: Exchange, told: Served | undefined): Promise<Read> {
+    const { path, request } = exchange;
+    const asked = new Asked(path, await readBody(request.raw, this.#config.maxBodyMiB * 1024 ** 2));
+    const model = this.#counted(told?.key ?? unknownModel, 'unknown_model', () => this.#find(asked.given, told));
+    exchange.isFor(model.key);
+    return { model, body: this.#bodyFor(model, asked), keepMs: asked.keepMs, isUnload: asked.isUnload };
+  }
+
   #find(given: string, told: Served | undefined): Served {
     const model = this.#names.find(given);
-    if (!told || told === model) return model;
+    // By their keys: the configuration may have been read again meanwhile.
+    if (!told || told.key === model.key) return model;
     const message = `the request is said to be for model '${told.key}', but asks for '${model.key}'`;
     throw new Refusal(400, message, { param: 'model' });
   }

@@ -8,8 +8,9 @@ import { until } from '../testing/client.ts';
 import { FakeOllama, json } from '../testing/fake-ollama.ts';
 import { agentConfig } from '../testing/hops.ts';
 import { AgentMetrics } from './metrics.ts';
+import type { Use } from './models.ts';
 import { Ollama } from './ollama.ts';
-import { type Client, Residency, type Use } from './residency.ts';
+import { type Client, Residency } from './residency.ts';
 
 type Models = Parameters<typeof agentConfig>[1];
 
