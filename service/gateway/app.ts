@@ -18,7 +18,7 @@ import { Fleet } from './fleet.ts';
 import { type KeyRing, priorityHeader } from './keys.ts';
 import { addListings } from './listings.ts';
 import { addManagedRoutes } from './managed.ts';
-import type { GatewayMetrics } from './metrics.ts';
+import type { GatewayMetrics, RejectionReason } from './metrics.ts';
 import { Passage } from './passage.ts';
 import { Routing, type Target } from './routing.ts';
 
@@ -30,6 +30,7 @@ export class Gateway {
   readonly app: FastifyInstance;
   readonly #upstreams = new Upstreams();
   readonly #log: Logger;
+  readonly #metrics: GatewayMetrics;
   readonly #keys: KeyRing;
   readonly #fleet: Fleet;
   readonly #dispatcher: Dispatcher;
@@ -40,6 +41,7 @@ export class Gateway {
   constructor(config: GatewayConfig, keys: KeyRing, log: Logger, drain: Drain, metrics: GatewayMetrics) {
     this.#config = config;
     this.#log = log;
+    this.#metrics = metrics;
     this.#keys = keys;
     this.#routing = new Routing(config);
     this.#dispatcher = new Dispatcher(metrics);
@@ -106,9 +108,9 @@ export class Gateway {
     const { given, at: nameAt } = modelNameIn(path, body, members);
     const target = this.#routing.find(given);
     exchange.isFor(target.key);
-    caller.checkModel(target.key);
+    this.#count('key_model', target, () => caller.checkModel(target.key));
     const priority = caller.priority(only(request.headers[priorityHeader]));
-    caller.admit();
+    this.#count('key_limit', target, () => caller.admit());
     const asked = {
       exchange,
       body,
@@ -124,6 +126,16 @@ export class Gateway {
     const { usage } = exchange;
     if (usage) caller.spent(usage.read + usage.written);
     return ended;
+  }
+
+  /** Counts a request as rejected when a check of its key refuses it. */
+  #count(reason: RejectionReason, { key }: Target, check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.#metrics.rejected(key, reason);
+      throw error;
+    }
   }
 
   #configureLines(): void {
