@@ -124,9 +124,12 @@ export class Dispatcher {
     const line = this.#lines.get(wish.target.key)!;
     const back = line.returned.get(wish);
     line.returned.delete(wish);
-    if (wish.client.hasLeft) throw new Refusal(499, 'the client left');
+    if (wish.client.hasLeft) {
+      if (back) line.queue.refund(back);
+      throw new Refusal(499, 'the client left');
+    }
     if (line.queue.size === 0 || back) {
-      const place = this.#placeNow(line, wish);
+      const place = this.#placeNow(line, wish, back);
       if (place) {
         this.#metrics.waited(line.model, wish.priority, (performance.now() - wish.since) / 1000);
         return place;
@@ -309,6 +312,7 @@ export class Dispatcher {
   }
 
   #showDepth(line: Line): void {
+    line.rate.waiting(line.queue.size, performance.now());
     this.#metrics.depth(line.model, (priority) => line.queue.sizeOf(priority));
   }
 }

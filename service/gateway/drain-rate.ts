@@ -1,38 +1,60 @@
-/** How many departures the rate is measured over: enough to be steady, few enough to follow a change within minutes. */
-const remembered = 32;
+/** How fast what was measured fades, in ms: after so long it counts e times less. */
+const windowMs = 120_000;
 
-/** How few tell nothing yet. */
-const enough = 3;
+/** How many departures what is only computed is worth. As many measured ones outweigh it. */
+const trust = 4;
 
-/** Retry-After in seconds is never less, nor more: who is told of hours does not come back. */
-const shortest = 1;
-const longest = 600;
+/** What an answer is taken to last where none was seen yet. */
+const assumedServiceSeconds = 10;
 
-/** How fast the line before a model moves, from the last departures to a replica. */
+/** Whoever is told to come again after hours does not. */
+const longestSeconds = 600;
+
+/**
+ * How fast the queue of a model drains, for Retry-After. By Little's law a request waits for (those ahead of it) ÷ (the
+ * departures in a second), and that rate is found in two ways. While all slots are taken, requests depart as fast as
+ * answers end: slots ÷ mean service time (the departures of an M/M/c queue in heavy traffic). This knows of new
+ * replicas at once, but neither of other gateways that send requests to them nor of replicas that hang. So what was
+ * seen to depart while somebody waited counts more and more:
+ *
+ *     rate = (trust + departures) ÷ (trust ÷ computed rate + seconds in which somebody waited)
+ *
+ * which is the posterior mean of the rate of a Poisson process under a gamma prior. Both of what was measured fade with
+ * time (an exponential window). Seconds without a departure count like any others, so that a queue which stands still
+ * is seen to; those in which nobody waited do not, since nothing could depart then.
+ */
 export class DrainRate {
-  /** When they were, in ms, the oldest first. */
-  readonly #departures: number[] = [];
+  #departures = 0;
+  #waitedMs = 0;
+  #waits = false;
+  #atMs: number | undefined;
 
-  /** Notes that one went from the line to a replica; `nowMs` in ms of any clock that is the same everywhere here. */
+  /** To be called whenever the number of those that wait has changed, with times in ms that never go back. */
+  waiting(count: number, nowMs: number): void {
+    this.#pass(nowMs);
+    this.#waits = count > 0;
+  }
+
+  /** To be called when one that waited goes to a replica. Without being told otherwise, others wait after it. */
   departed(nowMs: number): void {
-    this.#departures.push(nowMs);
-    if (this.#departures.length > remembered) this.#departures.shift();
+    this.#pass(nowMs);
+    this.#departures++;
+    this.#waits = true;
   }
 
-  /**
-   * Seconds until one that has `ahead` others before it would have its turn: ahead ÷ rate, as a line that is never empty moves
-   * (Little's law). The rate is that of the last departures, counted up to now, so that a line that stands still is seen to;
-   * before there are any, that of `slots` which are taken for `meanSeconds` each.
-   */
-  secondsFor(ahead: number, nowMs: number, slots: number, meanSeconds = 1): number {
-    const seconds = (ahead + 1) / (this.#measured(nowMs) ?? slots / Math.max(meanSeconds, 0.001));
-    return Math.min(longest, Math.max(shortest, Math.ceil(seconds)));
+  /** Whole seconds after which a request with so many before it would have its turn; 1 at least. */
+  secondsFor(ahead: number, nowMs: number, slots: number, meanServiceSeconds = assumedServiceSeconds): number {
+    this.#pass(nowMs);
+    const assumedSeconds = (trust * meanServiceSeconds) / slots;
+    const rate = (trust + this.#departures) / (assumedSeconds + this.#waitedMs / 1000);
+    return Math.min(longestSeconds, Math.max(1, Math.ceil(ahead / rate)));
   }
 
-  /** Departures a second. */
-  #measured(nowMs: number): number | undefined {
-    const [oldest] = this.#departures;
-    if (oldest === undefined || this.#departures.length < enough) return undefined;
-    return (this.#departures.length * 1000) / Math.max(1, nowMs - oldest);
+  #pass(nowMs: number): void {
+    const kept = Math.exp(((this.#atMs ?? nowMs) - nowMs) / windowMs);
+    this.#atMs = nowMs;
+    this.#departures *= kept;
+    this.#waitedMs *= kept;
+    if (this.#waits) this.#waitedMs += windowMs * (1 - kept);
   }
 }
