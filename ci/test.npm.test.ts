@@ -4,7 +4,13 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { copyProject } from './testing/project.ts';
 
-const copy = () => copyProject('vitest.config.ts', 'ci/test.ts', 'ci/vitest.ts', 'ci/tally.ts');
+/** A project of tests that call no tools. */
+async function copy() {
+  const project = await copyProject('vitest.config.ts', 'ci/test.ts', 'ci/vitest.ts', 'ci/tally.ts');
+  await project.write('ci/testing/tools-setup.ts', 'export default () => {};\n');
+  return project;
+}
+
 const lastLine = (text: string) => text.trimEnd().split('\n').at(-1);
 
 const test = (body: string) => `import { expect, it } from 'vitest';\n${body}\n`;

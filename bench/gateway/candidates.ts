@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { requireSystem } from '../../ci/tools/packages.ts';
@@ -74,7 +74,7 @@ export async function startCandidate(
     const job = launch(
       component,
       process.execPath,
-      [...nodeArgs(component), main, '--config', file, ...args, '--drain-delay', '0'],
+      [...imageFlags(), ...nodeArgs(component), main, '--config', file, ...args, '--drain-delay', '0'],
       { PATH: process.env.PATH, NODE_ENV: 'production' },
     );
     const url = `http://127.0.0.1:${port}`;
@@ -113,6 +113,13 @@ export async function startCandidate(
   const { models } = fleet;
   const common = { name, path: ollamaPath, models, headers: {}, jobs };
   return { ...common, ...own, [Symbol.asyncDispose]: () => whole.disposeAsync() };
+}
+
+/** What the image gives Node. */
+function imageFlags(): string[] {
+  const dockerfile = readFileSync(path.join(root, 'service/Dockerfile'), 'utf8');
+  const [, ...flags] = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)![1]!) as string[];
+  return flags;
 }
 
 function write(run: Run, name: string, text: string): string {

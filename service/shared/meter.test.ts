@@ -19,7 +19,7 @@ const cut = (text: string, size: number) => text.match(new RegExp(`[^]{1,${size}
 describe('the tokens of an answer', () => {
   const last =
     '"done":true,"context":[1,2,3],"total_duration":9,"prompt_eval_count":26,"prompt_eval_duration":3,"eval_count":298}';
-  const stream = `{"response":"a","done":false}\n`.repeat(300) + `{"response":"",${last}\n`;
+  const stream = `${`{"response":"a","done":false}\n`.repeat(300)}{"response":"",${last}\n`;
   const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
 
   it.each([1, 7, 100, 2047, 2048, 2049, 100_000])('are those of the last object, in pieces of %d bytes', (size) => {
