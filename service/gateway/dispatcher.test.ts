@@ -223,6 +223,10 @@ describe('a request is refused', () => {
     dispatcher.configure([], () => replicas);
     await settle();
     expect(waiting.refusal).toMatchObject({ status: 503, retryAfter: 1 });
+    // One that was under way while the configuration changed.
+    const late = follow(wish());
+    await settle();
+    expect(late.refusal).toMatchObject({ status: 503, retryAfter: 1 });
   });
 });
 

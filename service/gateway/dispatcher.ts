@@ -73,6 +73,9 @@ interface Line {
 /** Whether there is no replica at all to wait for room at. */
 const isDown = ({ replicas }: Line) => replicas.known === replicas.ejected;
 
+/** What is said of a model that was taken from the configuration, or to another server, under the hands of a request. */
+const moved = (model: string) => new Refusal(503, `model '${model}' has moved`, { retryAfter: 1 });
+
 /** Retry-After of a server that has no replica, in seconds: pods come up in tens of seconds. */
 const soon = 5;
 
@@ -96,7 +99,7 @@ export class Dispatcher {
       if (target && replicasOf(target.server) === line.replicas) continue;
       this.#lines.delete(model);
       for (let next = line.queue.take(); next; next = line.queue.take()) {
-        this.#refuse(line, next, 'removed', new Refusal(503, `model '${model}' has moved`, { retryAfter: 1 }));
+        this.#refuse(line, next, 'removed', moved(model));
       }
     }
     for (const { key, server, model } of targets) {
@@ -121,7 +124,8 @@ export class Dispatcher {
 
   /** Resolves to a place at a replica; rejects with a Refusal when the line's limits are passed or the client leaves. */
   acquire(wish: Wish): Promise<Place> | Place {
-    const line = this.#lines.get(wish.target.key)!;
+    const line = this.#lines.get(wish.target.key);
+    if (!line) throw moved(wish.target.key);
     const back = line.returned.get(wish);
     line.returned.delete(wish);
     if (wish.client.hasLeft) {
