@@ -133,8 +133,7 @@ export class Runner {
 
   /** Whether it may be unloaded now. */
   get isIdle(): boolean {
-    if (this.uses > 0 || this.heldUntil > performance.now()) return false;
-    return [...this.models].every(({ waiters }) => waiters.size === 0);
+    return this.uses === 0 && this.heldUntil <= performance.now();
   }
 
   /** Whether it stays, whoever needs its memory. */

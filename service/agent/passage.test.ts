@@ -205,6 +205,14 @@ describe('keep_alive', () => {
     expect(ollama.history).toEqual(['load team/small:latest', 'unload team/small:latest']);
   });
 
+  it('of a request that only loads is for after a load by the agent', async () => {
+    const { url, ollama } = await start();
+    await post(`${url}/api/generate`, { model: 'small', keep_alive: 0 });
+    await isAway(ollama);
+    expect((await post(`${url}/api/generate`, { model: 'small', prompt: '', keep_alive: '5m' })).status).toBe(200);
+    expect(ollama.loads.slice(-2).map(({ keep_alive }) => keep_alive)).toEqual([-1, '5m']);
+  });
+
   it('is none of the OpenAI dialect', async () => {
     const { url, ollama } = await start();
     await post(`${url}/v1/completions`, { model: 'small', prompt: 'a', keep_alive: 0 });

@@ -42,6 +42,7 @@ class Bench {
   readonly residency: Residency;
   readonly metrics = new AgentMetrics();
   isAnswering = true;
+  isOnDisk = (name: string) => name !== 'absent:latest';
   readonly config: AgentConfig;
 
   constructor(ollama: FakeOllama, pool: Pool, config: AgentConfig, lookMs: number) {
@@ -54,7 +55,7 @@ class Bench {
       log,
       metrics: this.metrics,
       isAnswering: () => this.isAnswering,
-      isOnDisk: (name) => name !== 'absent:latest',
+      isOnDisk: (name) => this.isOnDisk(name),
       lookMs,
     });
     this.metrics.watch(() => {
@@ -277,6 +278,14 @@ describe('loading', () => {
     await while_();
     expect(bench.loaded).toEqual(['two']);
   });
+
+  it('leaves what is loaded alone during a drain', async () => {
+    const bench = await start({ small: { idleSeconds: 0.1 } });
+    await bench.allLoaded();
+    bench.residency.drain();
+    await sleep(300);
+    expect(bench.loaded).toEqual(['small']);
+  });
 });
 
 describe('idle unload', () => {
@@ -300,9 +309,9 @@ describe('idle unload', () => {
     const [one, other] = await Promise.all([bench.use('small'), bench.use('small')]);
     await sleep(400);
     one.end();
+    one.end();
     await sleep(400);
     expect(bench.loaded).toEqual(['small']);
-    other.end();
     other.end();
     await while_();
     expect(bench.loaded).toEqual(['small']);
@@ -313,7 +322,7 @@ describe('idle unload', () => {
     const gate = new Gate();
     const bench = await start({ small: { idleSeconds: 0.1 } });
     await bench.allLoaded();
-    bench.ollama.beforeUnload = gate.hook;
+    bench.ollama.whileUnloading = gate.hook;
     await until(() => gate.held.length === 1);
     const use = bench.use('small');
     await while_();
@@ -327,8 +336,10 @@ describe('idle unload', () => {
     const bench = await start({ small: { idleSeconds: 0.1 } });
     bench.ollama.beforeUnload = () => Promise.reject(new Error('no'));
     await until(() => bench.ollama.loads.some(({ keep_alive }) => keep_alive === 0));
-    await bench.use('small');
+    (await bench.use('small')).end();
+    await sleep(300);
     expect(bench.history).toEqual(['load small']);
+    expect(bench.ollama.loads.filter(({ keep_alive }) => keep_alive === 0)).toHaveLength(1);
   });
 
   it('of what is in no configuration any more waits until nobody uses it, and is soon over for what is', async () => {
@@ -419,6 +430,31 @@ describe('memory', () => {
     busy.end();
     await use;
     expect(bench.history).toEqual(['unload busy', 'load wanting']);
+  });
+
+  it('is not taken by others from one of higher priority that waits for it', async () => {
+    const bench = await start(
+      {
+        busy: { priority: 'batch', memoryMiB: 10, idleSeconds: 60 },
+        first: { priority: 'interactive', memoryMiB: 20, idleSeconds: 60 },
+        small: { priority: 'standard', memoryMiB: 5, idleSeconds: 0.1 },
+      },
+      { memoryMiB: 25 },
+    );
+    await bench.allLoaded();
+    await until(() => !bench.loaded.includes('small'));
+    const stay = await bench.use('first');
+    stay.keepFor(0);
+    stay.end();
+    await until(() => bench.residency.isAway('first'));
+    const busy = await bench.use('busy');
+    bench.ollama.history.length = 0;
+    const uses = [bench.use('first'), bench.use('small')];
+    await while_();
+    expect(bench.history).toEqual([]);
+    busy.end();
+    await Promise.all(uses);
+    expect(bench.history).toEqual(['unload busy', 'load first', 'load small']);
   });
 
   it('is left to Ollama to make when it has been waited for as long as a load may take', async () => {
@@ -514,6 +550,19 @@ describe('what Ollama says', () => {
     await until(() => bench.residency.residentCount === 2);
   });
 
+  it('is known of models that were loaded before the agent came', async () => {
+    const bench = await start({ small: {} }, { lookMs: 20, before: (ollama) => ollama.loaded.add('small:latest') });
+    let isOnDisk = false;
+    bench.isOnDisk = () => isOnDisk;
+    bench.residency.work();
+    await until(() => bench.ollama.on('/api/ps').length > 0);
+    isOnDisk = true;
+    await bench.allLoaded();
+    await while_();
+    expect([bench.residency.residentCount, bench.residency.listed.length]).toEqual([1, 1]);
+    expect(bench.ollama.loads).toHaveLength(1);
+  });
+
   it('is not believed to be nothing when it says nothing', async () => {
     const bench = await start({ one: {} }, { lookMs: 20 });
     await bench.allLoaded();
@@ -548,7 +597,8 @@ describe('what Ollama says', () => {
     expect(Date.parse(small!.expires_at) - Date.now()).toBeLessThan(61_000);
     const use = await bench.use('small');
     use.keepFor(5000);
-    expect(Date.parse(bench.residency.listed[1]!.expires_at) - Date.now()).toBeLessThan(6000);
+    // A little sooner than Ollama would, so that no request is on its way to what it unloads.
+    expect(Date.parse(bench.residency.listed[1]!.expires_at) - Date.now()).toBeLessThan(4950);
     expect(bench.residency.contextLengthOf('small')).toBe(4096);
   });
 });
@@ -581,6 +631,14 @@ describe('models of the same weights', () => {
     const both = await Promise.all([bench.use('risk'), bench.use('legal')]);
     expect(bench.history.filter((event) => event.startsWith('load'))).toHaveLength(3);
     for (const one of both) one.end();
+  });
+
+  it('stay as long as any of them does', async () => {
+    const bench = await start({ legal: { idleSeconds: 0.1 }, risk: { idleSeconds: 60 } }, { before: sameBase });
+    await bench.allLoaded();
+    (await bench.use('legal')).end();
+    await sleep(300);
+    expect(bench.loaded).toEqual(['legal']);
   });
 
   it('but other parameters take turns, since Ollama has one process for them', async () => {

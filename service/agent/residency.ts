@@ -266,7 +266,6 @@ export class Residency {
     if (!known) this.#runners.push(runner);
     runner.origin = origin;
     model.runBy(runner);
-    if (runner.state === 'resident') this.#admit(runner);
   }
 
   async #makeRoomAndLoad(model: Model, runner: Runner, leaving: Runner[]): Promise<void> {
@@ -353,7 +352,7 @@ export class Residency {
   }
 
   #lost(runner: Runner, reason: UnloadReason): void {
-    Object.assign(runner, { state: 'absent', keepMs: undefined });
+    runner.state = 'absent';
     for (const { key } of runner.models) this.#options.metrics.unloaded(key, reason);
     if (runner.models.size === 0) this.#runners = this.#runners.filter((other) => other !== runner);
   }

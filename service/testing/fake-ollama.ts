@@ -36,9 +36,11 @@ export class FakeOllama implements AsyncDisposable {
   readonly sizes: Record<string, Size> = {};
   /** What a model is made from; its own name where nothing is said. Of the models made from the same, one process runs all. */
   readonly madeFrom: Record<string, string> = {};
-  /** What the loads and unloads wait for; one that rejects fails. */
+  /** What the loads and unloads wait for before they are answered; one that rejects fails. */
   beforeLoad: (model: string) => Promise<void> | void = () => {};
   beforeUnload: (model: string) => Promise<void> | void = () => {};
+  /** What an unload waits for when it has been answered, as Ollama does before it is done. */
+  whileUnloading: (model: string) => Promise<void> | void = () => {};
   /** The loads and unloads in the order in which they were done. */
   readonly history: string[] = [];
   readonly #server: Server;
@@ -75,6 +77,7 @@ export class FakeOllama implements AsyncDisposable {
     this.loaded.clear();
     this.beforeLoad = () => {};
     this.beforeUnload = () => {};
+    this.whileUnloading = () => {};
     for (const path of Object.keys(this.answers)) delete this.answers[path];
     const modified_at = '2026-01-01T00:00:00Z';
     this.answers['/api/version'] = json({ version: '0.11.4' });
@@ -110,8 +113,10 @@ export class FakeOllama implements AsyncDisposable {
     const { model, prompt, keep_alive } = bodyOf(received);
     if (typeof model === 'string' && !prompt) {
       try {
-        if (keep_alive === 0) await this.#unload(model);
-        else await this.#load(model, response);
+        if (keep_alive === 0) {
+          await this.beforeUnload(model);
+          void this.#unload(model);
+        } else await this.#load(model, response);
       } catch (error) {
         return json({ error: (error as Error).message }, 500)(response, received);
       }
@@ -128,7 +133,7 @@ export class FakeOllama implements AsyncDisposable {
   }
 
   async #unload(model: string): Promise<void> {
-    await this.beforeUnload(model);
+    await this.whileUnloading(model);
     const runner = this.#runnerOf(model);
     if (!runner) return;
     this.loaded.delete(runner);
