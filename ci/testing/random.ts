@@ -5,15 +5,19 @@ export interface Random {
   of<T>(list: readonly T[]): T;
 }
 
-export function randomFrom(seed: number): Random {
+/** Numbers from 0 up to, but not including, 1. By mulberry32: 32 bits of state are plenty for tests. */
+export function numbersFrom(seed: number): () => number {
   let state = seed;
-  // mulberry32: 32 bits of state are plenty for choosing test cases.
-  const next = () => {
+  return () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+export function randomFrom(seed: number): Random {
+  const next = numbersFrom(seed);
   const below = (limit: number) => Math.floor(next() * limit);
   return { below, of: (list) => list[below(list.length)]! };
 }

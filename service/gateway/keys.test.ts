@@ -4,23 +4,13 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../ci/testing/project.ts';
 import type { ApiKey } from '../../schema/config.ts';
-import { Refusal } from '../shared/errors.ts';
 import { createLogger } from '../shared/logging.ts';
 import { until } from '../testing/client.ts';
+import { refusalOf } from '../testing/refusal.ts';
 import { KeyRing } from './keys.ts';
 
 const sha256 = (key: string) => createHash('sha256').update(key).digest('hex');
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
-
-function refusalOf(work: () => unknown): Refusal {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof Refusal) return error;
-    throw error;
-  }
-  throw new Error('not refused');
-}
 
 /** Key rings of a test, with a time that it sets, and what they log. */
 class Rings implements AsyncDisposable {

@@ -1,20 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { numbersFrom } from '../../ci/testing/random.ts';
 import { createLogger } from '../shared/logging.ts';
 import type { Reservation } from './prober.ts';
 import { type Lease, ReplicaSet } from './replicas.ts';
 
 const log = createLogger('test', 'error');
-
-/** The same numbers in every run (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const urlsOf = (count: number) => Array.from({ length: count }, (_, n) => `http://10.0.${n >> 8}.${n & 255}:8080`);
 const [a, b, c] = urlsOf(3) as [string, string, string];
@@ -30,7 +20,7 @@ class Agents {
   readonly rooms: (string | undefined)[] = [];
   readonly set: ReplicaSet;
 
-  constructor(slots: number, urls: string[], random = seeded(1)) {
+  constructor(slots: number, urls: string[], random = numbersFrom(1)) {
     this.set = new ReplicaSet(slots, {
       log,
       random,
@@ -137,7 +127,7 @@ describe('leases', () => {
   });
 
   it('all come back, whatever happens in between', async () => {
-    const random = seeded(7);
+    const random = numbersFrom(7);
     const all = agents(3, urlsOf(8), random);
     const { set } = all;
     all.word = { reserved: true, shared: true };
@@ -167,7 +157,7 @@ describe('leases', () => {
 
 describe('the choice', () => {
   it('of two at random keeps replicas about as loaded as each other', () => {
-    const random = seeded(3);
+    const random = numbersFrom(3);
     const all = agents(1000, urlsOf(20), random);
     const open = all.take(400);
     for (let n = 0; n < 4000; n++) {
@@ -181,7 +171,7 @@ describe('the choice', () => {
   });
 
   it('of two at random takes every replica as often', () => {
-    const { set } = agents(1, urlsOf(10), seeded(5));
+    const { set } = agents(1, urlsOf(10), numbersFrom(5));
     const urls = Array.from({ length: 10_000 }, () => {
       const lease = set.acquire('m')!;
       lease.release('answered');
@@ -211,7 +201,7 @@ describe('the choice', () => {
 
   it('by affinity spreads conversations over replicas, and models apart', () => {
     const { set } = agents(1, urlsOf(10));
-    const random = seeded(11);
+    const random = numbersFrom(11);
     let same = 0;
     const urls = Array.from({ length: 10_000 }, () => {
       const affinity = Math.floor(random() * 2 ** 32);

@@ -5,25 +5,15 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { randomFrom } from '../../ci/testing/random.ts';
+import { refusalOf } from '../testing/refusal.ts';
 import { readBody, stringAt, topLevelMembers, withStringAt } from './body.ts';
 import { BodyMemory } from './body-memory.ts';
-import { Refusal } from './errors.ts';
 
 const members = (text: string) => {
   const body = Buffer.from(text);
   return Object.fromEntries(
     [...topLevelMembers(body)].map(([key, { start, end }]) => [key, JSON.parse(body.toString('utf8', start, end))]),
   );
-};
-
-const refusal = (work: () => unknown): Refusal => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof Refusal) return error;
-    throw error;
-  }
-  throw new Error('not refused');
 };
 
 const succeeds = (work: () => unknown) => {
@@ -96,7 +86,7 @@ describe('topLevelMembers', () => {
       }
       const [ours, theirs] = [() => topLevelMembers(text), () => JSON.parse(text.toString())].map(succeeds);
       // Which of two members that have one key is meant is nothing to guess at.
-      if (ours !== theirs) expect(refusal(() => topLevelMembers(text)).message).toMatch(/ twice$/);
+      if (ours !== theirs) expect(refusalOf(() => topLevelMembers(text)).message).toMatch(/ twice$/);
       if (ours) taken++;
     }
     expect(taken).toBeGreaterThan(1000);
@@ -113,7 +103,7 @@ describe('topLevelMembers', () => {
     ['{"options":{"num_ctx":1},"option\u017f":{}}', 'options'],
     ['{"x":1,"\\u0078":null}', 'x'],
   ])('refuses %s, of which a decoder may take either', (text, key) => {
-    const { status, message, param } = refusal(() => topLevelMembers(Buffer.from(text)));
+    const { status, message, param } = refusalOf(() => topLevelMembers(Buffer.from(text)));
     expect([status, message, param]).toEqual([400, `the request body has "${key}" twice`, key]);
   });
 
@@ -148,7 +138,7 @@ describe('topLevelMembers', () => {
     ['{} {}', "it goes on after the object's end at byte 2"],
     ['{}\u0000', "it goes on after the object's end"],
   ])('refuses %j', (text, why) => {
-    const { status, message } = refusal(() => topLevelMembers(Buffer.from(text)));
+    const { status, message } = refusalOf(() => topLevelMembers(Buffer.from(text)));
     expect(status).toBe(400);
     expect(message).toContain(`the request body is not valid JSON: ${why}`);
   });
@@ -156,7 +146,7 @@ describe('topLevelMembers', () => {
   it('takes 512 levels and no more', () => {
     const nested = (levels: number) => Buffer.from(`${'{"a":'.repeat(levels - 1)}[]${'}'.repeat(levels - 1)}`);
     expect(topLevelMembers(nested(512)).has('a')).toBe(true);
-    expect(refusal(() => topLevelMembers(nested(513)))).toMatchObject({
+    expect(refusalOf(() => topLevelMembers(nested(513)))).toMatchObject({
       status: 400,
       message: 'the request body is not valid JSON: it is nested more than 512 levels deep',
     });
@@ -168,8 +158,10 @@ describe('topLevelMembers', () => {
         JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, n) => [`${n}`.padEnd(length), n]))),
       );
     expect(topLevelMembers(object(1000, 990)).size).toBe(1000);
-    expect(refusal(() => topLevelMembers(object(1001, 4))).message).toBe('the request body has more than 1000 members');
-    expect(refusal(() => topLevelMembers(object(1, 1000))).message).toBe(
+    expect(refusalOf(() => topLevelMembers(object(1001, 4))).message).toBe(
+      'the request body has more than 1000 members',
+    );
+    expect(refusalOf(() => topLevelMembers(object(1, 1000))).message).toBe(
       'the request body has a key of more than 1000 bytes',
     );
   });
@@ -211,8 +203,8 @@ describe('stringAt and withStringAt', () => {
     };
     expect(read('{"model":null}')).toBeUndefined();
     expect(read('{}')).toBeUndefined();
-    expect(refusal(() => read('{"model":7}'))).toMatchObject({ status: 400, message: 'model must be a string' });
-    expect(refusal(() => read(`{"model":"${'/'.repeat(1000)}"}`))).toMatchObject({
+    expect(refusalOf(() => read('{"model":7}'))).toMatchObject({ status: 400, message: 'model must be a string' });
+    expect(refusalOf(() => read(`{"model":"${'/'.repeat(1000)}"}`))).toMatchObject({
       status: 400,
       message: 'model is too long',
     });

@@ -1,3 +1,5 @@
+import { numbersFrom } from '../../ci/testing/random.ts';
+
 /**
  * A llama of 0.4 MB with random weights, as a GGUF file: whatever it says is nonsense, but Ollama serves it as it does a
  * real one, in no time. The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -70,7 +72,7 @@ const tensors: [string, number[]][] = [
 
 /** The file. The same seed makes the same model, another one makes another. One that embeds does nothing else. */
 export function tinyModel(seed = 1, { embeds = false } = {}): Buffer<ArrayBuffer> {
-  const random = generator(seed);
+  const random = numbersFrom(seed);
   const all = embeds ? { ...metadata, 'llama.pooling_type': u32(1) } : metadata;
   const sizes = tensors.map(([, shape]) => 4 * shape.reduce((a, b) => a * b));
   const header = [Buffer.from('GGUF'), int(3), long(tensors.length), long(Object.keys(all).length)];
@@ -135,15 +137,4 @@ function encode({ type, value }: Value): Buffer {
     case 'i32s':
       return list(5, value.map(int));
   }
-}
-
-/** mulberry32: small, and good enough for noise. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
