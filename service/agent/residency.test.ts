@@ -446,7 +446,7 @@ describe('memory', () => {
     const stay = await bench.use('first');
     stay.keepFor(0);
     stay.end();
-    await until(() => bench.residency.isAway('first'));
+    await until(() => !bench.loaded.includes('first'));
     const busy = await bench.use('busy');
     bench.ollama.history.length = 0;
     const uses = [bench.use('first'), bench.use('small')];
@@ -551,12 +551,10 @@ describe('what Ollama says', () => {
   });
 
   it('is known of models that were loaded before the agent came', async () => {
-    const bench = await start({ small: {} }, { lookMs: 20, before: (ollama) => ollama.loaded.add('small:latest') });
-    let isOnDisk = false;
-    bench.isOnDisk = () => isOnDisk;
-    bench.residency.work();
-    await until(() => bench.ollama.on('/api/ps').length > 0);
-    isOnDisk = true;
+    const before = (ollama: FakeOllama) => ollama.loaded.add('absent:latest');
+    const bench = await start({ absent: {} }, { lookMs: 20, before });
+    await until(() => bench.residency.listed.length === 1);
+    bench.isOnDisk = () => true;
     await bench.allLoaded();
     await while_();
     expect([bench.residency.residentCount, bench.residency.listed.length]).toEqual([1, 1]);
