@@ -4,10 +4,15 @@ import { Refusal } from '../shared/errors.ts';
 /** How much a new service time weighs in the mean. */
 const weightOfNew = 0.2;
 
-/** The longest time in seconds that a client is told to stay away: means of the past say little about what is further. */
+/**
+ * The longest time in seconds that a client is told to stay away: means of the past say little about what is further.
+ */
 const longestRetrySeconds = 60;
 
-/** How long a gateway that asks for a slot is let wait, and how long the slot that it gets is kept for its request, in ms. */
+/**
+ * How long a gateway that asks for a slot is let wait, and how long the slot that it gets is kept for its request, in
+ * ms.
+ */
 const defaultTimes = { waitMs: 15_000, keepMs: 2000 };
 
 /** What a model has of its slots. */
@@ -55,16 +60,16 @@ interface Line {
 }
 
 /**
- * How many requests for a model are taken at a time: as many as Ollama answers at once, and an allowance beyond them. All that
- * are taken go on to Ollama, and it is there that the allowance waits. Ollama's own line before a model is a semaphore, first
- * come, first served: when an answer ends, the next request, whose prompt is made by then, begins in the same moment
- * and looks for the longest beginning of its prompt in the caches of all slots that are free then; and one that is
- * cancelled there leaves the line without having reached the model. So nothing is lost against waiting here, and no
- * turn-around between two answers is added. It is also right for models of which Ollama answers fewer at a time than it was
- * told (those that embed, some that see), which nobody but Ollama knows.
+ * How many requests for a model are taken at a time: as many as Ollama answers at once, and an allowance beyond them.
+ * All that are taken go on to Ollama, and it is there that the allowance waits. Ollama's own line before a model is a
+ * semaphore, first come, first served: when an answer ends, the next request, whose prompt is made by then, begins in
+ * the same moment and looks for the longest beginning of its prompt in the caches of all slots that are free then; and
+ * one that is cancelled there leaves the line without having reached the model. So nothing is lost against waiting
+ * here, and no turn-around between two answers is added. It is also right for models of which Ollama answers fewer at a
+ * time than it was told (those that embed, some that see), which nobody but Ollama knows.
  *
- * Gateways that have found all slots taken wait here for the next one, in the order in which they came, with one question
- * each: so they take turns, however many requests each has waiting, and none sends requests in vain.
+ * Gateways that have found all slots taken wait here for the next one, in the order in which they came, with one
+ * question each: so they take turns, however many requests each has waiting, and none sends requests in vain.
  */
 export class Admission {
   #config: AgentConfig;
@@ -85,8 +90,8 @@ export class Admission {
   }
 
   /**
-   * A slot for one more request for a model of the configuration, by its key; throws a Refusal when all are taken. `gateway`
-   * is the one by which it comes, if it does.
+   * A slot for one more request for a model of the configuration, by its key; throws a Refusal when all are taken.
+   * `gateway` is the one by which it comes, if it does.
    */
   admit(model: string, gateway = ''): Slot {
     const line = this.#line(model);

@@ -11,7 +11,10 @@ const options = { num_predict: 8, seed: 1, temperature: 0 };
 /** Seconds of generation; at temperature 0 Ollama would end it as soon as the model repeats itself. */
 const endless = { model: 'main', prompt: 'go on', options: { num_predict: 100_000, seed: 1, temperature: 1 } };
 
-/** An agent before a real Ollama, whose models are, by key: three that stay, two of them from one base, and two that do not. */
+/**
+ * An agent before a real Ollama, whose models are, by key: three that stay, two of them from one base, and two that do
+ * not.
+ */
 let ollama: RealOllama;
 let agent: Awaited<ReturnType<typeof startAgent>>;
 const stack = new AsyncDisposableStack();

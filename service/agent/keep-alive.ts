@@ -17,8 +17,8 @@ const whole = /^[+-]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/;
 const longestMs = Number(2n ** 63n / 1_000_000n);
 
 /**
- * Milliseconds for which a model stays after a request, from the JSON of its `keep_alive`, as Ollama reads it: a number of
- * seconds or a duration, and a negative one for ever. Undefined for null, and for what Ollama refuses.
+ * Milliseconds for which a model stays after a request, from the JSON of its `keep_alive`, as Ollama reads it: a number
+ * of seconds or a duration, and a negative one for ever. Undefined for null, and for what Ollama refuses.
  */
 export function keepAliveMs(json: string): number | undefined {
   const value: unknown = JSON.parse(json);

@@ -12,7 +12,10 @@ export type RejectionReason =
   | 'runner_option'
   | 'unknown_model';
 
-/** Why a model was unloaded: unused for its time; for another, or by Ollama itself; at the wish of a client (`keep_alive`). */
+/**
+ * Why a model was unloaded: unused for its time; for another, or by Ollama itself; at the wish of a client
+ * (`keep_alive`).
+ */
 export type UnloadReason = 'idle' | 'evicted' | 'client';
 
 /** How an agent is at the moment. */
@@ -21,7 +24,9 @@ export interface AgentState {
   readonly loadedOnce: Record<string, boolean>;
   /** How many models are loaded. */
   readonly residentCount: number;
-  /** What Ollama holds for each process that runs one or more models, in bytes; named by a model that it was loaded for. */
+  /**
+   * What Ollama holds for each process that runs one or more models, in bytes; named by a model that it was loaded for.
+   */
   readonly memory: { model: string; ram: number; vram: number }[];
   /** Requests that are being answered, that wait, and how many could be answered at a time. */
   readonly load: { running: number; waiting: number; capacity: number };
@@ -91,7 +96,7 @@ export class AgentMetrics extends RequestMetrics {
     });
     new Gauge({
       name: 'model_memory_usage_bytes',
-      help: 'Memory that Ollama holds for a loaded model; models of the same weights share it under one of their names.',
+      help: 'Memory that Ollama holds for a loaded model; for models of the same weights, under one of their names.',
       labelNames: ['model', 'kind'],
       registers,
       collect() {
@@ -122,8 +127,9 @@ export class AgentMetrics extends RequestMetrics {
     new Gauge({
       name: 'ollama_kv_cache_usage_ratio',
       help:
-        'Share of the KV cache that is in use, from 0 to 1, as far as it can be told: Ollama gives each request that it answers ' +
-        'at a time a fixed part of the cache and does not say how full it is, so this is the share of those parts in use.',
+        'Share of the KV cache that is in use, from 0 to 1, as far as it can be told: Ollama gives each of the requests ' +
+        'that it answers at a time a fixed part of the cache and does not say how full that is, so this is the share of ' +
+        'those parts in use.',
       registers,
       collect() {
         const { running, capacity } = state().load;

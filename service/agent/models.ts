@@ -16,7 +16,9 @@ const lastOfAll = 3;
 
 /** The use of a loaded model, which stays loaded until it has ended. */
 export interface Use {
-  /** Takes note of how long the model is to stay after this use, in ms: until another use says otherwise, as in Ollama. */
+  /**
+   * Takes note of how long the model is to stay after this use, in ms: until another use says otherwise, as in Ollama.
+   */
   keepFor(ms: number): void;
   end(): void;
 }
@@ -106,8 +108,8 @@ export class Model {
 }
 
 /**
- * A process of Ollama's that runs a model, or several that are made from the same weights with the same parameters. One of
- * which no model is in the configuration has been loaded by others, or for a configuration of the past.
+ * A process of Ollama's that runs a model, or several that are made from the same weights with the same parameters. One
+ * of which no model is in the configuration has been loaded by others, or for a configuration of the past.
  */
 export class Runner {
   /** Ollama has one process at a time for the same weights. */

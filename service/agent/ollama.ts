@@ -30,8 +30,8 @@ export class Ollama {
   }
 
   /**
-   * Has a model loaded, to stay until it is told otherwise; rejects with why it is not. Ollama gives up the load when the
-   * signal is aborted.
+   * Has a model loaded, to stay until it is told otherwise; rejects with why it is not. Ollama gives up the load when
+   * the signal is aborted.
    */
   async load(model: string, signal: AbortSignal): Promise<void> {
     const body = { model, stream: false, keep_alive: -1 };
@@ -57,8 +57,9 @@ export class Ollama {
   }
 
   /**
-   * What the process that runs a model is started from: its weights, and with them all that tells it from others that have the
-   * same. Models made from one base have the same weights; Ollama runs them in one process unless their parameters differ.
+   * What the process that runs a model is started from: its weights, and with them all that tells it from others that
+   * have the same. Models made from one base have the same weights; Ollama runs them in one process unless their
+   * parameters differ.
    */
   async origin(model: string, signal: AbortSignal): Promise<Origin> {
     const shown = await this.#post<{ modelfile?: string; parameters?: string }>('/api/show', { model }, soon(signal));

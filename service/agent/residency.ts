@@ -24,8 +24,8 @@ const goneMs = 30_000;
 const againMs = 10_000;
 
 /**
- * How long GPUs take to show what was freed, in ms. Ollama looks at what they show, and would take another model's place
- * beside that of the one that was unloaded.
+ * How long GPUs take to show what was freed, in ms. Ollama looks at what they show, and would take another model's
+ * place beside that of the one that was unloaded.
  */
 const settleMs = 1500;
 
@@ -53,10 +53,10 @@ export interface ResidencyOptions {
 type Next = (() => Promise<unknown>) | number;
 
 /**
- * Decides which models are loaded. Each is loaded once before clients come; one that was unused for its time is unloaded, and
- * loaded again for the next request that comes. The agent does all this as a client of its own, one thing at a time as Ollama
- * does: Ollama gives up a load when the client that began it leaves, forgets priorities when it makes room by itself, and holds
- * up every model's requests while it waits for one to become idle.
+ * Decides which models are loaded. Each is loaded once before clients come; one that was unused for its time is
+ * unloaded, and loaded again for the next request that comes. The agent does all this as a client of its own, one thing
+ * at a time as Ollama does: Ollama gives up a load when the client that began it leaves, forgets priorities when it
+ * makes room by itself, and holds up every model's requests while it waits for one to become idle.
  */
 export class Residency {
   readonly #options: ResidencyOptions;
@@ -229,7 +229,10 @@ export class Residency {
     return wait <= 0 ? () => this.#look() : wait;
   }
 
-  /** The models to load: those of higher priority first, and among these the ones that a request waits for, the first one first. */
+  /**
+   * The models to load: those of higher priority first, and among these the ones that a request waits for, the first
+   * one first.
+   */
   #toLoad(): Model[] {
     const isToLoad = ({ wanted, waiters, name }: Model) =>
       (waiters.size > 0 || (wanted && !this.#draining)) && this.#options.isOnDisk(name);
@@ -357,7 +360,9 @@ export class Residency {
     if (runner.models.size === 0) this.#runners = this.#runners.filter((other) => other !== runner);
   }
 
-  /** Takes Ollama's word for what is loaded: it may have made room by itself, and others in the pod may have asked it. */
+  /**
+   * Takes Ollama's word for what is loaded: it may have made room by itself, and others in the pod may have asked it.
+   */
   async #look(): Promise<void> {
     const { ollama, log } = this.#options;
     const { signal } = this.#abort;

@@ -4,9 +4,9 @@ import type { Model, Runner } from './models.ts';
 const firstTries = 3;
 
 /**
- * Which of the processes that are loaded have to be unloaded for a model to have room, given what all may take together (in
- * bytes; 0 to leave it to Ollama); `none` while there is no room to be made. None has to leave that is in use or pinned, nor
- * one of higher priority. Where waiting for them would be in vain, Ollama is left to find room.
+ * Which of the processes that are loaded have to be unloaded for a model to have room, given what all may take together
+ * (in bytes; 0 to leave it to Ollama); `none` while there is no room to be made. None has to leave that is in use or
+ * pinned, nor one of higher priority. Where waiting for them would be in vain, Ollama is left to find room.
  */
 export function roomFor(model: Model, runner: Runner, resident: readonly Runner[], budget: number): Runner[] | 'none' {
   if (runner.state === 'resident') return [];

@@ -4,8 +4,9 @@ import { Refusal } from '../shared/errors.ts';
 import { endOfKey, endOfValue, skipColon, skipSpace } from '../shared/json.ts';
 
 /**
- * The options of a request that belong to the process which runs the model, `api.Runner` in Ollama's sources: one that asks
- * for others than the model was loaded with makes Ollama end that process, once all its answers are given, and load again.
+ * The options of a request that belong to the process which runs the model, `api.Runner` in Ollama's sources: one that
+ * asks for others than the model was loaded with makes Ollama end that process, once all its answers are given, and
+ * load again.
  */
 const runnerOptions = new Set([
   'num_ctx',
@@ -28,13 +29,17 @@ const runnerOptions = new Set([
 
 export const isRunnerOption = (name: string): boolean => runnerOptions.has(name);
 
-/** Members of the body itself that do the same: how an answer goes on beyond the context, in versions newer than 0.11. */
+/**
+ * Members of the body itself that do the same: how an answer goes on beyond the context, in versions newer than 0.11.
+ */
 const runnerMembers = new Set(['shift']);
 
 /** The routes whose bodies have such options. Those under /v1 give Ollama none, and /api/show asks no process. */
 const nativeRoutes = new Set(['/api/generate', '/api/chat', '/api/embed', '/api/embeddings']);
 
-/** Most options of a request, and the longest key of one that is looked at, in bytes: an escape has six for a letter. */
+/**
+ * Most options of a request, and the longest key of one that is looked at, in bytes: an escape has six for a letter.
+ */
 const maxOptions = 1000;
 const maxKeyBytes = 128;
 
@@ -87,7 +92,10 @@ export function withEdits(body: Buffer, edits: Edit[]): Buffer {
   return Buffer.concat([...parts, body.subarray(at)]);
 }
 
-/** The members of the object that begins at a byte, which is known to be sound; those with a name are the ones `isPinned` speaks of. */
+/**
+ * The members of the object that begins at a byte, which is known to be sound; those with a name are the ones
+ * `isPinned` speaks of.
+ */
 function membersAt(body: Buffer, from: number, isPinned: (key: string) => boolean): Member[] {
   const members: Member[] = [];
   let at = skipSpace(body, from + 1);

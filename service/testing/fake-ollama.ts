@@ -20,8 +20,8 @@ interface Size {
 
 /**
  * Stands for an Ollama, or an agent, that does what a real one can't be made to do: hang, break in the middle, send a
- * flood, load when the test says so. By itself it has models on disk, loads and unloads them at once when it is asked to by
- * a request without a prompt, lists those that are loaded, and answers everything else with `{}`.
+ * flood, load when the test says so. By itself it has models on disk, loads and unloads them at once when it is asked
+ * to by a request without a prompt, lists those that are loaded, and answers everything else with `{}`.
  */
 export class FakeOllama implements AsyncDisposable {
   readonly url: string;
@@ -34,7 +34,10 @@ export class FakeOllama implements AsyncDisposable {
   readonly loaded = new Set<string>();
   /** What each takes; one byte where nothing is said. */
   readonly sizes: Record<string, Size> = {};
-  /** What a model is made from; its own name where nothing is said. Of the models made from the same, one process runs all. */
+  /**
+   * What a model is made from; its own name where nothing is said. Of the models made from the same, one process runs
+   * all.
+   */
   readonly madeFrom: Record<string, string> = {};
   /** What the loads and unloads wait for before they are answered; one that rejects fails. */
   beforeLoad: (model: string) => Promise<void> | void = () => {};
