@@ -36,9 +36,19 @@ export class Asked {
 
   /** How long the client wants the model to stay after it, in ms. */
   get keepMs(): number | undefined {
-    const span = keepAliveRoutes.has(this.path) ? this.members.get('keep_alive') : undefined;
+    const span = this.#keepAlive;
     if (!span || span.end - span.start > maxKeepAliveBytes) return undefined;
     return keepAliveMs(this.#textAt(span));
+  }
+
+  /** The edits after which the model stays, whatever the client wants. */
+  get staying(): Edit[] {
+    const span = this.#keepAlive;
+    return span ? [{ ...span, text: '-1' }] : [];
+  }
+
+  get #keepAlive(): Span | undefined {
+    return keepAliveRoutes.has(this.path) ? this.members.get('keep_alive') : undefined;
   }
 
   /** Whether it asks for nothing but that the model is unloaded. */

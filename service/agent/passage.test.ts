@@ -175,10 +175,11 @@ describe('runner options', () => {
 });
 
 describe('keep_alive', () => {
+  const unpinned = { small: { name: 'team/small:latest', idleSeconds: 600 } };
   const isAway = (ollama: FakeOllama) => until(() => ollama.loaded.size === 0);
 
   it('of 0 has the model unloaded after the answer, and loaded again for the next', async () => {
-    const { url, ollama, finish } = await start();
+    const { url, ollama, finish } = await start(unpinned);
     const asked = post(`${url}/api/chat`, { model: 'small', messages: [{}], keep_alive: '0s' });
     await until(() => ollama.on('/api/chat').length === 1);
     await sleep(100);
@@ -192,7 +193,7 @@ describe('keep_alive', () => {
   });
 
   it('of 0 alone unloads, and does not load what is not loaded', async () => {
-    const { url, ollama, finish } = await start();
+    const { url, ollama, finish } = await start(unpinned);
     for (const _turn of [1, 2]) {
       expect((await post(`${url}/api/generate`, { model: 'small', prompt: '', keep_alive: 0 })).status).toBe(200);
       await isAway(ollama);
@@ -206,15 +207,29 @@ describe('keep_alive', () => {
   });
 
   it('of a request that only loads is for after a load by the agent', async () => {
-    const { url, ollama } = await start();
+    const { url, ollama } = await start(unpinned);
     await post(`${url}/api/generate`, { model: 'small', keep_alive: 0 });
     await isAway(ollama);
     expect((await post(`${url}/api/generate`, { model: 'small', prompt: '', keep_alive: '5m' })).status).toBe(200);
     expect(ollama.loads.slice(-2).map(({ keep_alive }) => keep_alive)).toEqual([-1, '5m']);
   });
 
+  it('has no say over a model that stays', async () => {
+    const { url, ollama, finish } = await start({ small: { name: 'team/small:latest', idleSeconds: 0 } });
+    expect((await post(`${url}/api/generate`, { model: 'small', prompt: '', keep_alive: 0 })).status).toBe(200);
+    const asked = post(`${url}/api/chat`, '{"model":"team/small", "keep_alive": "1s" ,"messages":[{}]}');
+    await until(() => ollama.on('/api/chat').length === 1);
+    finish();
+    await asked;
+    expect(ollama.on('/api/chat')[0]!.body.toString()).toBe(
+      '{"model":"team/small", "keep_alive": -1 ,"messages":[{}]}',
+    );
+    await sleep(100);
+    expect(ollama.history).toEqual(['load team/small:latest']);
+  });
+
   it('is none of the OpenAI dialect', async () => {
-    const { url, ollama } = await start();
+    const { url, ollama } = await start(unpinned);
     await post(`${url}/v1/completions`, { model: 'small', prompt: 'a', keep_alive: 0 });
     await sleep(100);
     expect(ollama.loaded.size).toBe(1);

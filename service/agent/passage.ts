@@ -22,6 +22,8 @@ interface Served {
   key: string;
   name: string;
   runnerOptions: RunnerOptions;
+  /** Seconds after which it is unloaded when nobody uses it; 0 where it stays, and no client can have it otherwise. */
+  idleSeconds: number;
 }
 
 /** A request that has been read. */
@@ -110,7 +112,9 @@ export class Passage {
     const asked = new Asked(path, await readBody(request.raw, this.#config.maxBodyMiB * 1024 ** 2));
     const model = this.#counted(told?.key ?? unknownModel, 'unknown_model', () => this.#find(asked.given, told));
     exchange.isFor(model.key);
-    return { model, body: this.#bodyFor(model, asked), keepMs: asked.keepMs, isUnload: asked.isUnload };
+    const body = this.#bodyFor(model, asked);
+    if (model.idleSeconds === 0) return { model, body, keepMs: undefined, isUnload: false };
+    return { model, body, keepMs: asked.keepMs, isUnload: asked.isUnload };
   }
 
   #find(given: string, told: Served | undefined): Served {
@@ -130,7 +134,8 @@ export class Passage {
     const { path, body, members } = asked;
     const about = { key, contextLength: this.#residency.contextLengthOf(key) };
     const pins = this.#counted(key, 'runner_option', () => pin(path, body, members, runnerOptions, about));
-    return withEdits(body, [...asked.naming(model), ...pins]);
+    const stays = model.idleSeconds === 0 ? asked.staying : [];
+    return withEdits(body, [...asked.naming(model), ...stays, ...pins]);
   }
 
   async #forward(exchange: Exchange, body: Buffer): Promise<Ended> {

@@ -442,6 +442,8 @@ describe('memory', () => {
       { memoryMiB: 25 },
     );
     await bench.allLoaded();
+    // Both have made way for the first load of the third, and come back.
+    await until(() => bench.loaded.includes('first') && bench.loaded.includes('small'));
     await until(() => !bench.loaded.includes('small'));
     const stay = await bench.use('first');
     stay.keepFor(0);

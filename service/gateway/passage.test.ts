@@ -282,6 +282,25 @@ describe('a server without replicas', () => {
   });
 });
 
+it('keeps the client of a stream of events waiting with comments while its model is loaded', async () => {
+  await start({});
+  const events = 'data: {"choices":[]}\n\ndata: [DONE]\n\n';
+  for (const agent of agents) {
+    agent.answers['/v1/chat/completions'] = async (response) => {
+      await sleep(6000);
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(events);
+    };
+  }
+  const answer = await post(`${gateway.url}/v1/chat/completions`, { model: 'large', stream: true });
+  expect(answer.body.toString()).toBe(`: waiting\n\n${events}`);
+  // Others get the status of what comes, however late.
+  agents[2]!.answers['/v1/chat/completions'] = async (response, received) => {
+    await sleep(6000);
+    json({ error: 'late' }, 500)(response, received);
+  };
+  expect((await post(`${gateway.url}/v1/chat/completions`, { model: 'small' })).status).toBe(500);
+});
+
 describe('fallbacks', () => {
   it('answer when the model is down, at once, and say so', async () => {
     await start({ replicas: [], fallbacks: ['small'] });

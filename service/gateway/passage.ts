@@ -76,6 +76,8 @@ export class Passage {
     for (let sends = 1; ; sends++) {
       const found = this.#dispatcher.acquire(wish);
       const place = await (exchange.trace?.queued(target.key, found) ?? found);
+      // Its model may have to be loaded first, which takes minutes.
+      if (asked.takesEvents) exchange.beat();
       const began = performance.now();
       const outcome = await exchange.forward({
         dispatcher: this.#upstreams.pool(place.url),
