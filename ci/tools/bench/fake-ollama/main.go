@@ -64,7 +64,8 @@ func main() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/version", fixed(`{"version":"0.11.4"}`))
 	mux.HandleFunc("GET /api/tags", fixed(tags(strings.Split(*models, ","))))
-	mux.HandleFunc("GET /api/ps", fixed(`{"models":[]}`))
+	// All of them are loaded, or the agent would load them for every request.
+	mux.HandleFunc("GET /api/ps", fixed(tags(strings.Split(*models, ","))))
 	mux.HandleFunc("POST /api/generate", fixed(loaded))
 	mux.HandleFunc("POST /api/chat", f.chat(whole))
 	mux.HandleFunc("POST /v1/chat/completions", f.chat(openAI))
