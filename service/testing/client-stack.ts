@@ -54,7 +54,7 @@ export class ClientStack implements AsyncDisposable {
     await derive(ollama, name('summary'), { parameters: { num_thread: 1, num_predict: 16 } });
     await derive(ollama, name('tools'), { parameters: { num_thread: 1 }, template });
     const tap = disposables.use(await Tap.before(ollama.url));
-    const models = Object.fromEntries(keys.map((key) => [key, { name: name(key) }]));
+    const models = Object.fromEntries(keys.map((key) => [key, { name: name(key), idleSeconds: 600 }]));
     const agent = disposables.use(await Entry.start('agent', agentConfig(tap.url, models), '--drain-delay', '0'));
     const config = gatewayConfig({
       ...Object.fromEntries(keys.map((key) => [key, agent.url])),
