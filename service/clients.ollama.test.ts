@@ -1,6 +1,6 @@
 import { type ChatResponse, Ollama, type Tool } from 'ollama';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { get, until } from './testing/client.ts';
 import { ClientStack, Home } from './testing/client-stack.ts';
 
@@ -341,30 +341,50 @@ describe('the npm package openai', () => {
 });
 
 describe('a server that breaks off in the middle of an answer', () => {
-  it('is an error to each client, and no end', async () => {
-    using home = new Home();
-    const { url } = stack.gateway;
-    const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
-    const messages = [{ role: 'user' as const, content: 'go on' }];
-    const byOllama = await new Ollama({ host: url }).chat({
-      ...{ model: 'summary', messages, stream: true, options: { num_predict: 100_000 } },
+  /** As many answers to `go on` have begun: the longest takes some seconds. */
+  const begun = (count: number, from: number) =>
+    until(() => {
+      const asked = stack.tap.seen.slice(from).filter(({ requestBody }) => requestBody.includes('go on'));
+      return asked.filter(({ answerBody }) => answerBody.length > 0).length === count;
     });
-    const byOpenAi = await openai.chat.completions.create({
-      model: 'single',
-      messages,
-      max_tokens: 100_000,
-      stream: true,
-    });
-    const readings = [byOllama, byOpenAi].map(async (stream) => {
-      for await (const _chunk of stream);
-    });
-    const settled = Promise.allSettled(readings);
-    const byCommand = home.ollama(url, 'run', 'tools', 'go on');
-    await until(() => stack.tap.seen.some(({ path, answerBody }) => path === '/api/generate' && answerBody.length > 0));
-    await stack.ollama.crash();
-    expect((await settled).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    expect(await byCommand).toMatchObject({ code: 1, stderr: expect.stringContaining('Error') });
+  const crash = () => stack.ollama.crash();
+  afterEach(async () => {
     await stack.ollama.up();
     await until(async () => (await get(`${stack.agent.url}/health/ready`)).status === 200);
+  });
+
+  const messages = [{ role: 'user' as const, content: 'go on' }];
+  const byOllama = () =>
+    new Ollama({ host: stack.gateway.url }).chat({
+      ...{ model: 'summary', messages, stream: true, options: { num_predict: 100_000 } },
+    });
+  const byOpenAi = () =>
+    new OpenAI({ baseURL: `${stack.gateway.url}/v1`, apiKey: 'none', maxRetries: 0 }).chat.completions.create({
+      ...{ model: 'summary', messages, max_tokens: 100_000, stream: true },
+    });
+
+  it.each([
+    ['Ollama', byOllama],
+    ['OpenAI', byOpenAi],
+  ] as [string, () => Promise<AsyncIterable<unknown>>][])(
+    'is an error to the SDK of %s, and no end',
+    async (_name, ask) => {
+      const from = stack.tap.seen.length;
+      const stream = await ask();
+      const reading = (async () => {
+        for await (const _chunk of stream);
+      })();
+      const [settled] = await Promise.all([Promise.allSettled([reading]), begun(1, from).then(crash)]);
+      expect(settled.map(({ status }) => status)).toEqual(['rejected']);
+    },
+  );
+
+  it('is an error to the command', async () => {
+    using home = new Home();
+    const from = stack.tap.seen.length;
+    const byCommand = home.ollama(stack.gateway.url, 'run', 'tools', 'go on');
+    await begun(1, from);
+    await crash();
+    expect(await byCommand).toMatchObject({ code: 1, stderr: expect.stringContaining('Error') });
   });
 });

@@ -86,6 +86,46 @@ describe('streams', () => {
     },
   );
 
+  it.each([
+    [
+      '/api/chat',
+      'application/x-ndjson',
+      '{"n":0}\n',
+      '',
+      '{"error":"the server broke off in the middle of the answer"}\n',
+    ],
+    [
+      '/api/chat',
+      'application/x-ndjson',
+      '{"n":0',
+      '\n',
+      '{"error":"the server broke off in the middle of the answer"}\n',
+    ],
+    [
+      '/v1/chat/completions',
+      'text/event-stream',
+      'data: {}\n\n',
+      '',
+      'data: {"error":{"message":"the server broke off in the middle of the answer","type":"api_error","param":null,"code":null}}\n\n',
+    ],
+    ['/api/chat', 'application/x-ndjson', '{"error":"runner"}\n', '', ''],
+    ['/api/chat', 'application/json', '{"n":0', '', ''],
+  ])(
+    'says in the stream that it was cut, where clients would take that for its end: %s %s %j',
+    async (path, type, first, gap, words) => {
+      fleet.agent.answers[path] = (response) => {
+        response.writeHead(200, { 'content-type': type }).write(first, () => setTimeout(() => response.destroy(), 20));
+      };
+      const answer = await open(fleet.url + path, { model: 'small' });
+      let text = '';
+      const reading = (async () => {
+        for await (const chunk of answer) text += chunk;
+      })();
+      await expect(reading).rejects.toThrow('aborted');
+      expect(text).toBe(first + gap + words);
+    },
+  );
+
   it('reads above only as fast as the client takes it', async () => {
     const flood = 64 * 1024 ** 2;
     let sent = 0;

@@ -32,3 +32,18 @@ function typeOf({ status }: Refusal): string {
   if (status === 429) return 'rate_limit_error';
   return status < 500 ? 'invalid_request_error' : 'api_error';
 }
+
+/**
+ * The error that ends a stream which has begun, for clients that would take its breaking off for its end, as the ollama command
+ * does; undefined where the answer is no stream, or has said so already. `last` is what went down last.
+ */
+export function lastWords(contentType: string, last: Buffer | undefined, message: string): string | undefined {
+  if (last?.includes('{"error"')) return undefined;
+  const endsWith = (end: string) => last === undefined || last.subarray(-end.length).equals(Buffer.from(end));
+  if (contentType.startsWith('application/x-ndjson')) {
+    return `${endsWith('\n') ? '' : '\n'}${JSON.stringify({ error: message })}\n`;
+  }
+  if (!contentType.startsWith('text/event-stream')) return undefined;
+  const body = errorBody('/v1/', new Refusal(502, message));
+  return `${endsWith('\n\n') ? '' : '\n\n'}data: ${JSON.stringify(body)}\n\n`;
+}

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { lastWords } from './errors.ts';
 import { allowedResponseHeaders, type Headers } from './headers.ts';
 
 /** A request on its way up. */
@@ -37,6 +38,25 @@ export type Outcome =
 const timedOut = new Error('the generation timeout has passed');
 const clientLeft = new Error('the client left');
 
+/** What a client is told within an answer that is cut. */
+const cutMessages = {
+  timeout: 'the answer took longer than it may',
+  broken: 'the server broke off in the middle of the answer',
+};
+
+/** How long a client may take to take its last words, in ms. */
+const farewellMs = 1000;
+
+/** Ends an answer so that nobody takes it for whole: with last words where there are any, and never with a proper end. */
+function cutOff(response: ServerResponse, words: string | undefined): void {
+  if (words === undefined || response.destroyed) return void response.destroy();
+  const timer = setTimeout(() => response.destroy(), farewellMs).unref();
+  response.write(words, () => {
+    clearTimeout(timer);
+    response.destroy();
+  });
+}
+
 /** Of an answer that is not passed on, no more than this is kept, in bytes. */
 const keptBytes = 64 * 1024;
 
@@ -54,6 +74,8 @@ export function forward(response: ServerResponse, up: Upward): Promise<Outcome> 
     let kept: Buffer[] | undefined;
     let keptSize = 0;
     let declined = false;
+    let type = '';
+    let last: Buffer | undefined;
 
     const stop = (reason: Error) => {
       stopped ??= reason;
@@ -92,6 +114,7 @@ export function forward(response: ServerResponse, up: Upward): Promise<Outcome> 
             return;
           }
           began = true;
+          type = String(answer['content-type']);
           up.onStart?.(code, answer);
           if (response.headersSent) {
             if (code >= 400) kept = [];
@@ -109,6 +132,7 @@ export function forward(response: ServerResponse, up: Upward): Promise<Outcome> 
             return;
           }
           up.onData?.(chunk);
+          last = chunk;
           if (!response.write(chunk)) given.pause();
         },
         onResponseEnd() {
@@ -121,8 +145,9 @@ export function forward(response: ServerResponse, up: Upward): Promise<Outcome> 
           if (stopped === clientLeft) return end({ kind: 'left' });
           const cause = error ?? new Error('unknown');
           if (!began) return end({ kind: 'failed', why: stopped === timedOut ? 'timeout' : 'unreachable', cause });
-          end({ kind: 'cut', why: stopped === timedOut ? 'timeout' : 'broken', status, cause });
-          response.destroy();
+          const why = stopped === timedOut ? 'timeout' : 'broken';
+          end({ kind: 'cut', why, status, cause });
+          cutOff(response, lastWords(type, last, cutMessages[why]));
         },
       },
     );
