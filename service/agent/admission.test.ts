@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentConfig } from '../../schema/config.ts';
 import type { Refusal } from '../shared/errors.ts';
+import type { Reservation } from '../shared/reservation.ts';
 import { agentConfig } from '../testing/hops.ts';
-import { Admission, type Reservation } from './admission.ts';
+import { Admission } from './admission.ts';
 
 const config = agentConfig('http://127.0.0.1:1', { small: { name: 'small' }, large: { name: 'large' } });
 

@@ -1,5 +1,6 @@
 import type { AgentConfig } from '../../schema/config.ts';
 import { Refusal } from '../shared/errors.ts';
+import type { Reservation } from '../shared/reservation.ts';
 
 /** How much a new service time weighs in the mean. */
 const weightOfNew = 0.2;
@@ -27,14 +28,6 @@ export interface Slot {
   run(): void;
   /** To be called once the request has ended; `answered` when that was with a whole answer. */
   release(answered: boolean): void;
-}
-
-/** What a gateway that wants a slot is told. */
-export interface Reservation {
-  /** Whether a slot is kept free for its next request, for a moment. */
-  reserved: boolean;
-  /** Whether others want slots of the model too. */
-  shared: boolean;
 }
 
 /** A gateway that waits for a slot. */

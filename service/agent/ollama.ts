@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { messageIn } from '../shared/errors.ts';
 import { isRunnerOption } from './runner-options.ts';
 
 /** A model that Ollama has loaded, as /api/ps lists it; only what is read here is named. */
@@ -80,20 +81,10 @@ export class Ollama {
   async #ask<T>(request: Pick<Dispatcher.RequestOptions, 'method' | 'path' | 'headers' | 'body'>, signal: AbortSignal) {
     const { statusCode, body } = await this.#dispatcher().request({ ...request, signal });
     const text = await body.text();
-    if (statusCode !== 200) throw new Error(`Ollama answered ${statusCode}: ${errorIn(text)}`);
+    if (statusCode !== 200)
+      throw new Error(`Ollama answered ${statusCode}: ${(messageIn(text) ?? text).slice(0, 500)}`);
     return JSON.parse(text) as T;
   }
 }
 
 const soon = (signal: AbortSignal) => AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
-
-/** What an answer says that went wrong. */
-function errorIn(text: string): string {
-  try {
-    const { error } = JSON.parse(text) as { error?: unknown };
-    if (typeof error === 'string') return error.slice(0, 500);
-  } catch {
-    // Not JSON: its text has to do.
-  }
-  return text.slice(0, 500);
-}

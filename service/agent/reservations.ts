@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Drain } from '../shared/drain.ts';
-import { Refusal } from '../shared/errors.ts';
+import { Refusal, shuttingDown } from '../shared/errors.ts';
 import { gatewayHeader } from '../shared/headers.ts';
 import type { Admission } from './admission.ts';
 
@@ -23,7 +23,7 @@ export function addReservations(app: FastifyInstance, { admission, drain, has }:
       throw new Refusal(400, `${gatewayHeader} must be the name of a gateway`);
     }
     if (!has(model)) throw new Refusal(404, `model '${model.slice(0, 255)}' not found`);
-    if (drain.refusing) throw new Refusal(503, 'this server is shutting down, another takes over', { retryAfter: 1 });
+    if (drain.refusing) throw shuttingDown();
     const leave = new AbortController();
     reply.raw.once('close', () => leave.abort());
     return admission.reserve(model, gateway, leave.signal);

@@ -3,6 +3,7 @@ import { Pool } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AgentConfig } from '../../schema/config.ts';
 import type { Refusal } from '../shared/errors.ts';
+import type { Client } from '../shared/exchange.ts';
 import { createLogger } from '../shared/logging.ts';
 import { until } from '../testing/client.ts';
 import { FakeOllama, json } from '../testing/fake-ollama.ts';
@@ -10,7 +11,7 @@ import { agentConfig } from '../testing/hops.ts';
 import { AgentMetrics } from './metrics.ts';
 import type { Use } from './models.ts';
 import { Ollama } from './ollama.ts';
-import { type Client, Residency } from './residency.ts';
+import { Residency } from './residency.ts';
 
 type Models = Parameters<typeof agentConfig>[1];
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentConfig } from '../../schema/config.ts';
 import { Refusal } from '../shared/errors.ts';
+import type { Client } from '../shared/exchange.ts';
 import type { Logger } from '../shared/logging.ts';
 import { unknownModel } from '../shared/metrics.ts';
 import { canonicalName } from '../shared/names.ts';
@@ -31,13 +32,6 @@ const settleMs = 1500;
 
 /** Retry-After where Ollama is away, in seconds. */
 const soon = 5;
-
-/** Who waits for an answer. */
-export interface Client {
-  readonly hasLeft: boolean;
-  /** Calls back when the client leaves. */
-  onLeave(callback: () => void): void;
-}
 
 export interface ResidencyOptions {
   ollama: Ollama;

@@ -1,5 +1,5 @@
 import type { RunnerOptions } from '../../schema/types.ts';
-import type { Span } from '../shared/body.ts';
+import { folded, type Span } from '../shared/body.ts';
 import { Refusal } from '../shared/errors.ts';
 import { endOfKey, endOfValue, skipColon, skipSpace } from '../shared/json.ts';
 
@@ -70,6 +70,7 @@ export function pin(
   const isObject = options !== undefined && body[options.start] === 0x7b;
   const inOptions = isObject ? membersAt(body, options.start, isRunnerOption) : [];
   const isInBody = [...runnerMembers].some((name) => members.has(name));
+  // The keys of options Ollama takes as they are, those of the body it folds.
   const inBody = isInBody ? membersAt(body, skipSpace(body, 0), (name) => runnerMembers.has(folded(name))) : [];
   const name = [...inOptions, ...inBody].find(({ name }) => name !== undefined)?.name;
   if (how === 'refuse' && name !== undefined) {
@@ -117,9 +118,6 @@ function membersAt(body: Buffer, from: number, isPinned: (key: string) => boolea
   }
   return members;
 }
-
-/** A key of the body as Ollama's decoder compares it; those of options it takes as they are. */
-const folded = (key: string) => key.toLowerCase().replaceAll('ſ', 's');
 
 /** What to cut of an object, with the commas, so that only its members without a name are left. */
 function cuts(members: Member[]): Edit[] {

@@ -48,7 +48,7 @@ export class Gateway {
     const id = randomUUID();
     this.#fleet = new Fleet(config, id, log, {
       changed: (replicas, model) => this.#dispatcher.pump(replicas, model),
-      moved: () => this.#upstreams.keep(this.#fleet?.urls() ?? []),
+      moved: (urls) => this.#upstreams.keep(urls),
     });
     this.#passage = new Passage(id, this.#dispatcher, this.#upstreams, metrics);
     metrics.watch(() => this.#fleet.states());
@@ -122,10 +122,8 @@ export class Gateway {
       takesEvents: path.startsWith('/v1/') && isTrue(body, members.get('stream')),
     };
     const models = [target, ...this.#routing.fallbacksOf(target).filter(({ key }) => caller.mayAsk(key))];
-    const ended = await this.#passage.through(asked, models, this.#config.generationTimeoutSeconds);
-    const { usage } = exchange;
-    if (usage) caller.spent(usage.read + usage.written);
-    return ended;
+    exchange.onUsage = ({ read, written }) => caller.spent(read + written);
+    return this.#passage.through(asked, models, this.#config.generationTimeoutSeconds);
   }
 
   /** Counts a request as rejected when a check of its key refuses it. */

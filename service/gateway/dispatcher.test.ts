@@ -3,10 +3,10 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Queue } from '../../schema/types.ts';
 import { Refusal } from '../shared/errors.ts';
 import { createLogger } from '../shared/logging.ts';
+import type { Reservation } from '../shared/reservation.ts';
 import { gatewayModel } from '../testing/hops.ts';
 import { Dispatcher, type Place, type Wish } from './dispatcher.ts';
 import { GatewayMetrics } from './metrics.ts';
-import type { Reservation } from './prober.ts';
 import { ReplicaSet } from './replicas.ts';
 import type { Target } from './routing.ts';
 

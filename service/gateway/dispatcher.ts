@@ -1,5 +1,6 @@
 import type { Priority } from '../../schema/types.ts';
 import { Refusal } from '../shared/errors.ts';
+import type { Client } from '../shared/exchange.ts';
 import { DrainRate } from './drain-rate.ts';
 import type { GatewayMetrics, RejectionReason } from './metrics.ts';
 import { FairQueue } from './queue.ts';
@@ -21,13 +22,6 @@ export interface Wish {
   client: Client;
   /** Whether it waits for a replica where there is none at all, and who is told when that begins. */
   hold: false | (() => void);
-}
-
-/** Who waits for an answer. */
-export interface Client {
-  readonly hasLeft: boolean;
-  /** Calls back when the client leaves. */
-  onLeave(callback: () => void): void;
 }
 
 /** A place at a replica. It has to be given back, in one of these ways. */
@@ -109,7 +103,7 @@ export class Dispatcher {
         line.queue.depth = model.queue.depth;
         continue;
       }
-      this.#lines.set(key, {
+      const fresh: Line = {
         model: key,
         replicas: replicasOf(server),
         queue: new FairQueue(model.queue.depth),
@@ -118,7 +112,9 @@ export class Dispatcher {
         meanSeconds: undefined,
         returned: new WeakMap(),
         wasDown: false,
-      });
+      };
+      this.#lines.set(key, fresh);
+      this.#showDepth(fresh);
     }
   }
 
@@ -194,6 +190,8 @@ export class Dispatcher {
 
   #serve(line: Line): void {
     const { queue } = line;
+    // Every answer that ends comes here, and mostly nobody waits.
+    if (queue.size === 0) return;
     for (let next = queue.peek(); next; next = queue.peek()) {
       const { wish } = next;
       const place = this.#placeNow(line, wish, next);

@@ -11,8 +11,8 @@ const slotsOfService = 1_000_000;
 export interface FleetEvents {
   /** Replicas of a server have come, gone, or got room: for one model, or without it for any. */
   changed(replicas: ReplicaSet, model?: string): void;
-  /** Other addresses than before are in use. */
-  moved(): void;
+  /** Other addresses than before are in use: these. */
+  moved(urls: string[]): void;
 }
 
 /** The servers and their replicas, as the configuration or the cluster tells of them. */
@@ -36,7 +36,9 @@ export class Fleet {
         services: () => new Set(Object.keys(this.#config.servers)),
         log,
         onChange: (server) => {
-          if (this.#servers.has(server)) this.#update(server);
+          if (!this.#servers.has(server)) return;
+          this.#update(server);
+          this.#events.moved(this.#urls());
         },
       });
     }
@@ -54,6 +56,7 @@ export class Fleet {
       this.#servers.delete(server);
     }
     for (const server of Object.keys(config.servers)) this.#update(server);
+    this.#events.moved(this.#urls());
   }
 
   /** The replicas of a server of the configuration. */
@@ -72,7 +75,7 @@ export class Fleet {
   }
 
   /** Every address of a replica. */
-  urls(): string[] {
+  #urls(): string[] {
     return [...this.#servers.keys()].flatMap((server) => this.urlsOf(server));
   }
 
@@ -107,6 +110,5 @@ export class Fleet {
     replicas.slots = isService ? slotsOfService : slots;
     replicas.update(told ?? listed ?? [url]);
     this.#events.changed(replicas);
-    this.#events.moved();
   }
 }

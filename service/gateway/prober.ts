@@ -1,19 +1,12 @@
 import { Agent, request } from 'undici';
 import { gatewayHeader } from '../shared/headers.ts';
+import type { Reservation } from '../shared/reservation.ts';
 
 /** How long an agent may take to say how it is, in ms. */
 const patienceMs = 2000;
 
 /** How long an agent is waited for that keeps the question until it has room, in ms: longer than it does. */
 const longPatienceMs = 20_000;
-
-/** What an agent says to who wants a slot of one of its models. */
-export interface Reservation {
-  /** Whether it keeps a slot free for a moment. */
-  reserved: boolean;
-  /** Whether others want slots of that model too. */
-  shared: boolean;
-}
 
 /** Asks agents how they are, on connections apart from those of the clients' requests. */
 export class Prober {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { numbersFrom } from '../../ci/testing/random.ts';
 import { createLogger } from '../shared/logging.ts';
-import type { Reservation } from './prober.ts';
+import type { Reservation } from '../shared/reservation.ts';
 import { type Lease, ReplicaSet } from './replicas.ts';
 
 const log = createLogger('test', 'error');

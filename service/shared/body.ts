@@ -117,11 +117,11 @@ export function topLevelMembers(body: Buffer): Map<string, Span> {
  * A key as Ollama's decoder compares it with those that it knows: without regard to case, in which two letters beyond
  * ASCII count as some of ASCII's, the Kelvin sign (to which JavaScript agrees) and the long s.
  */
+export const folded = (key: string) => key.toLowerCase().replaceAll('ſ', 's');
+
 function foldedKey(body: Buffer, start: number, end: number): string {
   if (end - start > maxKeyBytes) throw new Refusal(400, `the request body has a key of more than ${maxKeyBytes} bytes`);
-  return String(parse(body, start, end))
-    .toLowerCase()
-    .replaceAll('ſ', 's');
+  return folded(String(parse(body, start, end)));
 }
 
 /** The name at a span; undefined for null, which Ollama's decoder takes as absent. */

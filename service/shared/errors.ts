@@ -21,6 +21,20 @@ export class Refusal extends Error {
   }
 }
 
+/** What whoever comes to a hop on its way out is told. */
+export const shuttingDown = () =>
+  new Refusal(503, 'this server is shutting down, another takes over', { retryAfter: 1 });
+
+/** What an error of either dialect says; undefined for what is none. */
+export function messageIn(text: string): string | undefined {
+  try {
+    const { error } = JSON.parse(text) as { error?: string | { message?: string } };
+    return typeof error === 'string' ? error : error?.message;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The body of an error: as Ollama writes it, or as OpenAI does for paths under /v1. */
 export function errorBody(path: string, refusal: Refusal): object {
   if (!path.startsWith('/v1/')) return { error: refusal.message };

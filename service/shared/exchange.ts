@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Drain } from './drain.ts';
-import { errorBody, Refusal } from './errors.ts';
+import { errorBody, messageIn, Refusal, shuttingDown } from './errors.ts';
 import { allowedRequestHeaders, type Headers, requestIdHeader } from './headers.ts';
 import { hopHeaders } from './http.ts';
 import type { Logger } from './logging.ts';
@@ -37,8 +37,15 @@ export interface Destination extends Pick<Upward, 'dispatcher' | 'headers' | 'bo
  */
 const heartbeatMs = 5_000;
 
+/** Who waits for an answer. */
+export interface Client {
+  readonly hasLeft: boolean;
+  /** Calls back when the client leaves. */
+  onLeave(callback: () => void): void;
+}
+
 /** One request on its way through a hop. */
-export class Exchange {
+export class Exchange implements Client {
   readonly request: FastifyRequest;
   readonly path: string;
   /** When it came, in ms of `performance.now()`. */
@@ -52,6 +59,8 @@ export class Exchange {
   readonly #meter: Meter;
   #model: string | undefined;
   #beating: NodeJS.Timeout | undefined;
+  /** Told what the answer cost in tokens when it has ended, as far as it says so. */
+  onUsage?: (usage: Usage) => void;
 
   constructor(request: FastifyRequest, reply: FastifyReply, path: string, hop: Hop) {
     this.request = request;
@@ -82,11 +91,6 @@ export class Exchange {
     this.#reply.raw.once('close', callback);
   }
 
-  /** What the answer cost in tokens, as far as it says so. */
-  get usage(): Usage | undefined {
-    return this.#meter.usage();
-  }
-
   /** Sends the request on, and its answer back unless that is declined or fails before it has begun. */
   async forward({ timeoutSeconds, headers, url, isHop, resends = 0, ...destination }: Destination): Promise<Outcome> {
     const { request, path, model } = this;
@@ -113,7 +117,7 @@ export class Exchange {
       onData: (chunk) => meter.data(chunk),
     });
     metrics.finished(model);
-    sent?.end(outcome, this.usage);
+    sent?.end(outcome, meter.usage());
     return outcome;
   }
 
@@ -151,8 +155,11 @@ export class Exchange {
     const { firstAt } = this.#meter;
     const firstSeconds = firstAt === undefined ? undefined : (firstAt - this.began) / 1000;
     if (firstSeconds !== undefined && status < 400) metrics.firstByte(model, firstSeconds);
-    const { usage } = this;
-    if (usage) metrics.tokens(model, usage);
+    const usage = this.#meter.usage();
+    if (usage) {
+      metrics.tokens(model, usage);
+      this.onUsage?.(usage);
+    }
     this.trace?.end({ status, model, firstSeconds });
   }
 
@@ -182,7 +189,7 @@ export function addProxyRoute(
       let cause: string | undefined;
       try {
         if (hop.drain.refusing) {
-          throw new Refusal(503, 'this server is shutting down, another takes over', { retryAfter: 1 });
+          throw shuttingDown();
         }
         const outcome = await handle(exchange);
         reply.hijack();
@@ -226,13 +233,7 @@ export function refusalFor(outcome: Exclude<Outcome, Ended>, who: string, timeou
 
 /** The error that an answer of either dialect speaks of. */
 function refusalOf(status: number, body: Buffer, retryAfter?: number): Refusal {
-  let message = `status ${status}`;
-  try {
-    const { error } = JSON.parse(body.toString()) as { error?: string | { message?: string } };
-    message = (typeof error === 'string' ? error : error?.message) ?? message;
-  } catch {
-    // Not JSON: its status has to do.
-  }
+  const message = messageIn(body.toString()) ?? `status ${status}`;
   return new Refusal(status, message, retryAfter === undefined ? {} : { retryAfter });
 }
 

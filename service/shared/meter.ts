@@ -22,10 +22,7 @@ const event = Buffer.from('data:');
 export class Meter {
   /** Milliseconds of `performance.now()` at which the first byte of the answer's body came. */
   firstAt: number | undefined;
-  /** The same for the last chunk so far. */
-  lastAt: number | undefined;
-  /** Times at which the answer was handed on. */
-  chunks = 0;
+  #lastAt: number | undefined;
   readonly #between: (seconds: number) => void;
   #events = 0;
   #isEvents = false;
@@ -46,10 +43,9 @@ export class Meter {
 
   data(chunk: Buffer): void {
     const now = performance.now();
-    if (this.lastAt === undefined) this.firstAt = now;
-    else this.#between((now - this.lastAt) / 1000);
-    this.lastAt = now;
-    this.chunks++;
+    if (this.#lastAt === undefined) this.firstAt = now;
+    else this.#between((now - this.#lastAt) / 1000);
+    this.#lastAt = now;
     if (this.#isEvents) this.#count(chunk);
     const end = chunk.subarray(-tailBytes);
     const surplus = this.#tailSize + end.length - tailBytes;
