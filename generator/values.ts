@@ -5,6 +5,7 @@ import { distinctWeightsGB, type FleetServer, fleetOf, weightsGB } from './fleet
 import { gpus } from './gpus.ts';
 import { GB, loadedBytes, MiB, runnerOverheadBytes } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
+import { usdPerPodHour } from './nodes.ts';
 import type { Registry } from './registry.ts';
 
 /** What every server has unless it says otherwise. */
@@ -28,6 +29,7 @@ const serverDefaults: Server = {
   autoscaling: { enabled: true, cpuUtilizationPercent: 70 },
   podDisruptionBudget: { enabled: true, maxUnavailable: 1 },
   scheduling: { nodeSelector: {}, tolerations: [], priorityClassName: '', runtimeClassName: '' },
+  costPerHour: 0,
 };
 
 /** The values of the chart for a registry: what `helm install` without any file of values gives. */
@@ -125,6 +127,7 @@ function serverValues(server: FleetServer): ServerOverrides {
     },
     cache: { size: `${cacheGiB(weightsGB(server))}Gi` },
     startup: { downloadSeconds: downloadBudgetSeconds(weights), loadSeconds: loadBudgetSeconds(weights) },
+    costPerHour: Number((usdPerPodHour(serving) ?? 0).toFixed(4)),
     ...serving.server,
   };
 }

@@ -81,6 +81,12 @@ export interface GatewayServer {
    * @maximum 512
    */
   slots: number;
+  /**
+   * US dollars that a replica costs in an hour; left out where it is not known.
+   * @minimum 0
+   * @maximum 100000
+   */
+  costPerHour?: number;
 }
 
 /**

@@ -236,6 +236,13 @@ export interface Server {
   podDisruptionBudget: PodDisruptionBudget;
   /** Where its pods go. */
   scheduling: Scheduling;
+  /**
+   * US dollars that one pod costs in an hour, for what metrics and the status page say of cost; 0 where it is not known. The
+   * generator takes it from list prices for the `resources` of the registry: whoever overrides those says it anew.
+   * @minimum 0
+   * @maximum 100000
+   */
+  costPerHour: number;
 }
 
 /**

@@ -9,9 +9,11 @@
 {{- $models := dict -}}
 {{- $servers := dict -}}
 {{- range $name, $it := .Values.resolved -}}
-{{- $_ := set $servers $name (dict
+{{- $server := dict
       "url" (include "model-management.serverUrl" (dict "root" $ "name" $name))
-      "slots" (add (int $it.server.ollama.parallel) (int $.Values.agent.allowance))) -}}
+      "slots" (add (int $it.server.ollama.parallel) (int $.Values.agent.allowance)) -}}
+{{- with $it.server.costPerHour }}{{ $_ := set $server "costPerHour" . }}{{ end -}}
+{{- $_ := set $servers $name $server -}}
 {{- range $alias, $model := $it.models -}}
 {{- $_ := set $models $alias (dict
       "name" $model.name

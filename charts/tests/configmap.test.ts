@@ -70,6 +70,12 @@ describe('the configuration of the service', () => {
     expect(told.c.queue).toEqual(queue);
   });
 
+  test('renders what a pod costs where that is known', async () => {
+    const servers = { a: { costPerHour: 2.24208 }, b: { costPerHour: 1 }, c: {} };
+    const { servers: told } = configOf('GatewayConfig', (await render(fleet(servers))).get('ConfigMap', gateway).data);
+    expect([told.a.costPerHour, told.b.costPerHour, 'costPerHour' in told.c]).toEqual([2.24208, 1, false]);
+  });
+
   test('renders as much room at a replica as its agents have', async () => {
     const servers = { a: { ollama: { parallel: 4 } }, b: { ollama: { parallel: 256 } } };
     const rendered = await render(fleet(servers, {}, { agent: { allowance: 3 } }));

@@ -38,6 +38,8 @@ export default defineEnvironment({
         resources: { cpuRequest: '250m' },
         autoscaling: { enabled: false },
         podDisruptionBudget: { enabled: false },
+        // Nobody lets it by the hour.
+        costPerHour: 0,
       },
     },
     gateway: {
