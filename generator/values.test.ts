@@ -39,8 +39,9 @@ describe('the values', () => {
 
   it('hand on a digest and the parameters of a Modelfile', () => {
     const digest = `sha256:${'0'.repeat(64)}`;
-    const { models } = values(model({ digest }, {}, { system: '', parameters: { temperature: 0.2, stop: 'END' } }));
-    expect(models.m0).toMatchObject({ digest, parameters: { temperature: 0.2, stop: 'END' } });
+    const parameters = { temperature: 0.2, stop: ['END', '###'] };
+    const { models } = values(model({ digest }, {}, { system: '', parameters }));
+    expect(models.m0).toMatchObject({ digest, parameters });
   });
 
   it('hand on what a model has for itself, and nothing that it leaves unsaid', () => {

@@ -149,7 +149,10 @@ export interface Model {
    * @maxLength 16384
    */
   system?: string;
-  /** Parameters built into the served model, as in a Modelfile (`temperature: 0.2`); num_thread is set from the CPU limit. */
+  /**
+   * Parameters built into the served model, as in a Modelfile (`temperature: 0.2`), of which `stop` may be a list of texts;
+   * num_thread is set from the CPU limit.
+   */
   parameters?: Record<ParameterName, ParameterValue>;
   /** Whose loads go first on a server of several models, and who makes way last; without one, `standard`. */
   priority?: Priority;
@@ -194,7 +197,7 @@ export type ParameterName = string;
 /**
  * Value of a Modelfile parameter.
  */
-export type ParameterValue = ParameterText | boolean | ParameterNumber;
+export type ParameterValue = ParameterText | boolean | ParameterNumber | ParameterTexts;
 
 /**
  * A text, on one line.
@@ -202,6 +205,12 @@ export type ParameterValue = ParameterText | boolean | ParameterNumber;
  * @maxLength 255
  */
 export type ParameterText = string;
+
+/**
+ * Several texts.
+ * @maxItems 64
+ */
+export type ParameterTexts = ParameterText[];
 
 /**
  * A number.

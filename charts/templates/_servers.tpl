@@ -87,7 +87,9 @@ FROM {{ include "model-management.pullName" . }}
 SYSTEM """{{ . }}"""
 {{- end }}
 {{- range $name, $value := .model.parameters }}
-{{ include "model-management.parameter" (dict "name" $name "value" $value) }}
+{{- range kindIs "slice" $value | ternary $value (list $value) }}
+{{ include "model-management.parameter" (dict "name" $name "value" .) }}
+{{- end }}
 {{- end }}
 PARAMETER num_thread {{ .threads }}
 {{- end -}}

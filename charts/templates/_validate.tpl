@@ -38,6 +38,12 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- if hasKey ($model.parameters | default dict) "num_thread" -}}
 {{- $mistakes = append $mistakes (printf "models.%s.parameters.num_thread: is set by the chart from the server's resources.cpu: remove it" $alias) -}}
 {{- end -}}
+{{- /* Of any other, Ollama would take the last without a word. */ -}}
+{{- range $name, $value := $model.parameters -}}
+{{- if and (kindIs "slice" $value) (ne $name "stop") -}}
+{{- $mistakes = append $mistakes (printf "models.%s.parameters.%s: is a list, and Ollama takes several values of stop alone: give it one" $alias $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}
 {{- end -}}

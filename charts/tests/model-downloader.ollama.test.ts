@@ -60,6 +60,17 @@ describe('a pull', () => {
     expect(log).not.toContain('pulling');
   });
 
+  test('builds in every text of a list, in its order', async () => {
+    const stop = ['<|end|>', ' User:', '\\n', "don't", '<|end|>'];
+    using downloader = await downloaderOf({
+      a: model('a', { pull: registry.name('tiny:1b'), parameters: { stop, seed: 7 } }),
+      b: model('b', { pull: registry.name('tiny:1b'), parameters: { stop: [] } }),
+    });
+    expect(await downloader.run('pull')).toMatchObject({ status: 0 });
+    expect(JSON.parse(built(downloader, 'a').params!)).toEqual({ stop, seed: 7, num_thread: 2 });
+    expect(JSON.parse(built(downloader, 'b').params!)).toEqual({ num_thread: 2 });
+  });
+
   test('is what a waiting pod waits for', async () => {
     using downloader = await downloaderOf({ a: model('a', { pull: registry.name('tiny:1b') }) });
     const waiting = downloader.start('wait');

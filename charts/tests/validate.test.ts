@@ -38,6 +38,12 @@ const cases: {
     near: fleet({ a: {} }, { a: model('a', { parameters: { num_batch: 4 } }) }),
   },
   {
+    what: 'a parameter other than stop is a list',
+    values: fleet({ a: {} }, { a: model('a', { parameters: { seed: ['1', '2'] } }) }),
+    line: 'models.a.parameters.seed: is a list, and Ollama takes several values of stop alone: give it one',
+    near: fleet({ a: {} }, { a: model('a', { parameters: { stop: ['1', '2'], seed: '1' } }) }),
+  },
+  {
     what: 'an alias is a name of another model',
     values: fleet({ a: {}, b: {} }, { a: model('a', { aliases: ['x', 'Library/B:latest'] }) }),
     line: "models.a.aliases: 'Library/B:latest' is a name of models.b too: take another",

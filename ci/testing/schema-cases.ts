@@ -6,8 +6,8 @@ export interface Case {
   path: Path;
   rule: string;
   value: unknown;
-  /** How the validators name the mistake, in the words of `mistakes.ts`. */
-  mistake: string;
+  /** How the validators name the mistake, in the words of `mistakes.ts`: that of the place itself first. */
+  mistakes: string[];
 }
 
 export const pointer = (path: Path) =>
@@ -110,23 +110,28 @@ export function wrongCases(places: Place[]): Case[] {
 
 function* leafCases({ path, schema }: Place): Generator<Case> {
   for (const [rule, values] of Object.entries(brokenRules(schema))) {
-    for (const value of values) yield { path, rule, value, mistake: pointer(path) };
+    for (const value of values) yield { path, rule, value, mistakes: wrongPlaces(rule, path, value).map(pointer) };
   }
 }
 
+/** Of a list where something else would do as well, both the place and its one wrong item are named. */
+function wrongPlaces(rule: string, path: Path, value: unknown): Path[] {
+  return rule === 'anyOf' && Array.isArray(value) && value.length === 1 ? [path, [...path, 0]] : [path];
+}
+
 function* objectCases({ path, schema }: Place): Generator<Case> {
-  if (path.length > 0) yield { path, rule: 'type', value: 'flat', mistake: pointer(path) };
+  if (path.length > 0) yield { path, rule: 'type', value: 'flat', mistakes: [pointer(path)] };
   for (const key of valuesOfMap(schema) ? ['not a key', '-'] : ['unknown']) {
-    yield { path: [...path, key], rule: 'additionalProperties', value: 1, mistake: `${pointer(path)} has ${key}` };
+    yield { path: [...path, key], rule: 'additionalProperties', value: 1, mistakes: [`${pointer(path)} has ${key}`] };
   }
   for (const key of schema.required ?? []) {
-    yield { path: [...path, key], rule: 'required', value: null, mistake: `${pointer(path)} lacks ${key}` };
+    yield { path: [...path, key], rule: 'required', value: null, mistakes: [`${pointer(path)} lacks ${key}`] };
   }
 }
 
 /** Values that break each rule of a leaf, and as far as can be no other. */
 function brokenRules(schema: JsonSchema): Record<string, unknown[]> {
-  if (schema.anyOf) return { anyOf: [['list'], { a: 1 }, 'two\nlines'] };
+  if (schema.anyOf) return { anyOf: [{ a: 1 }, 'two\nlines', ...wrongLists(schema.anyOf)] };
   const { pattern, maxLength, minimum, maximum, maxItems, uniqueItems } = schema as Limits;
   const broken: Record<string, unknown[]> = { type: ofOtherTypes(schema.type!) };
   if (schema.enum) broken.enum = ['', ...(schema.enum as string[]).flatMap((text) => [`${text}x`, ` ${text}`])];
@@ -139,6 +144,12 @@ function brokenRules(schema: JsonSchema): Record<string, unknown[]> {
   if (maxItems !== undefined) broken.maxItems = [items(schema, maxItems + 1)];
   if (uniqueItems) broken.uniqueItems = [['same', 'same']];
   return broken;
+}
+
+/** Lists that a choice refuses: any at all where it takes none, else those of a wrong item and those that are too long. */
+function wrongLists(choice: JsonSchema[]): unknown[][] {
+  const list = choice.find(({ type }) => type === 'array');
+  return list ? [[{ a: 1 }], ['two\nlines'], items(list, (list.maxItems as number) + 1)] : [['list']];
 }
 
 interface Limits {
@@ -173,7 +184,7 @@ export function rightCases(places: Place[]): Case[] {
   return places
     .filter((place) => isLeaf(place) && !isOpen(place))
     .flatMap(({ path, schema }) =>
-      rightValues(schema).map(([rule, value]) => ({ path, rule, value, mistake: pointer(path) })),
+      rightValues(schema).map(([rule, value]) => ({ path, rule, value, mistakes: [pointer(path)] })),
     );
 }
 
