@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { root } from '../ci/tools/paths.ts';
 import { mergeValues } from '../generator/environment.ts';
 import { loadEnvironments } from '../generator/environments.ts';
+import { GB, MiB } from '../generator/memory.ts';
 import { checker } from '../generator/outputs.ts';
 import type { Server, Values } from '../schema/values.ts';
 
@@ -56,6 +57,16 @@ describe('local', () => {
       total += (cores(resources.cpu) + cores(agent.resources.cpu)) * replicas.min;
     }
     expect(total).toBeLessThan(1.9);
+  });
+
+  it('asks for no more memory than its one base takes, which its models have in common', async () => {
+    const { values, servers } = await environment('local');
+    const { models, resources } = servers['ollama-business']!;
+    expect(resources.memory).toBe('2G');
+    for (const model of models) {
+      const { pull, memoryMiB } = values.models[model]!;
+      expect([pull, memoryMiB! * MiB <= 2 * GB]).toEqual(['qwen2.5:0.5b', true]);
+    }
   });
 
   it('has the business models on one server, and the others switched off', async () => {

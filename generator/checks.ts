@@ -1,4 +1,4 @@
-import { type FleetServer, fleetOf } from './fleet.ts';
+import { distinctWeights, type FleetServer, fleetOf } from './fleet.ts';
 import { gpus } from './gpus.ts';
 import { GB, GiB, kvCacheBytes, loadedBytes, MiB, runnerOverheadBytes } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
@@ -151,8 +151,8 @@ const inGiB = (bytes: number) => `${(bytes / GiB).toFixed(1)} GiB`;
 /** A server has to hold each of its models loaded with all of its context in use. */
 function memoryMistakes(server: FleetServer): string[] {
   const { serving } = server;
-  const sum = (of: (model: ModelDefinition) => number) =>
-    server.models.reduce((total, { definition }) => total + of(definition), 0);
+  const runners = distinctWeights(server.models.map(({ definition }) => definition));
+  const sum = (of: (model: ModelDefinition) => number) => runners.reduce((total, model) => total + of(model), 0);
   const shape = { context: serving.context, parallel: serving.parallel, kvCacheType: serving.kvCacheType };
   const need = sum((model) => loadedBytes(model.facts, { ...model.serving, ...shape }));
   const where = server.models.map(({ alias }) => fileOf(alias)).join(', ');
@@ -160,7 +160,7 @@ function memoryMistakes(server: FleetServer): string[] {
   const parts =
     `weights ${inGiB(sum((model) => model.facts.sizeGB * GB))}, context ` +
     `${inGiB(sum((model) => kvCacheBytes(model.facts, shape)))} (${serving.context} tokens × ${serving.parallel}), ` +
-    `runtime ${inGiB(server.models.length * runnerOverheadBytes)}`;
+    `runtime ${inGiB(runners.length * runnerOverheadBytes)}`;
   const { gpu } = serving;
   if (gpu) {
     const have = gpus[gpu.type].memoryMiB * MiB * gpu.count;

@@ -53,6 +53,15 @@ describe('a packed server', () => {
     expect(pack(named('a', {}, narrow), named('b', {}, narrow)).serving.memoryGB).toBe(6);
   });
 
+  it('has the memory of one model for all of the same weights, which Ollama loads as one', () => {
+    // As above: 2.69 GB of 4096 tokens, 6.85 GB of 8192 × 16.
+    const given = (memoryGB: number) => named('same', {}, { context: 4096, parallel: 1, memoryGB });
+    expect(pack(given(3), given(5), given(4)).serving.memoryGB).toBe(5);
+    expect(pack(given(3), given(5), named('other', {}, { memoryGB: 4 })).serving.memoryGB).toBe(9);
+    const wide = named('same', {}, { context: 8192, parallel: 16, memoryGB: 3 });
+    expect(pack(given(3), wide).serving.memoryGB).toBe(7);
+  });
+
   it('counts the weights that its models share once', () => {
     expect(weightsGB(pack(named('a', { sizeGB: 2 }), named('a', { sizeGB: 2 }), named('b', { sizeGB: 3 })))).toBe(5);
   });

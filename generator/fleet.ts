@@ -41,8 +41,9 @@ function server(name: string, purpose: string, models: FleetServer['models']): F
 }
 
 /**
- * What several models need of one server. Each may be loaded while the others are, so memory adds up; their threads take
- * turns, so the widest one decides on CPU, context, parallel and GPU; and the busiest one on the number of pods.
+ * What several models need of one server. Those of different weights may be loaded at the same time, so memory adds up;
+ * their threads take turns, so the widest one decides on CPU, context, parallel and GPU; and the busiest one on the number
+ * of pods.
  */
 function combine(models: ModelDefinition[]): FleetServing {
   const all = models.map((model) => model.serving);
@@ -53,22 +54,30 @@ function combine(models: ModelDefinition[]): FleetServing {
     parallel: most((serving) => serving.parallel),
     replicas: { min: most((serving) => serving.replicas.min), max: most((serving) => serving.replicas.max) },
     cpu: most((serving) => serving.cpu),
-    memoryGB: all.reduce((sum, serving) => sum + serving.memoryGB, 0),
+    memoryGB: sum(byWeights(models), (same) => Math.max(...same.map(({ serving }) => serving.memoryGB))),
     ...(gpu && { gpu: { type: gpu.type, count: most((serving) => serving.gpu?.count ?? 0) } }),
     kvCacheType: all.find((serving) => serving.kvCacheType)?.kvCacheType ?? 'f16',
     ...(all.length === 1 && all[0]?.server && { server: all[0].server }),
   };
   if (gpu || all.length === 1) return together;
   // The widest context is that of all of them, which may take more than what each was given for its own.
-  const need = models.reduce((sum, { facts, serving }) => sum + loadedBytes(facts, { ...serving, ...together }), 0);
+  const need = sum(distinctWeights(models), ({ facts, serving }) => loadedBytes(facts, { ...serving, ...together }));
   return { ...together, memoryGB: Math.max(together.memoryGB, Math.ceil(need / GB)) };
 }
+
+const sum = <T>(items: T[], of: (item: T) => number) => items.reduce((total, item) => total + of(item), 0);
+
+const byWeights = (models: ModelDefinition[]) => [...Map.groupBy(models, ({ facts }) => facts.name).values()];
+
+/**
+ * One model of each set of weights. Ollama has one process for all models of the same weights: on a server they take the
+ * memory of one.
+ */
+export const distinctWeights = (models: ModelDefinition[]): ModelDefinition[] => byWeights(models).map(([one]) => one!);
 
 /** Size on disk of the weights of a server in GB. */
 export const weightsGB = (server: FleetServer) => distinctWeightsGB(server.models.map(({ definition }) => definition));
 
 /** Size on disk of the weights of some models in GB, each set counted once: models on one base share its layers. */
-export function distinctWeightsGB(models: ModelDefinition[]): number {
-  const sizes = new Map(models.map(({ facts }) => [facts.name, facts.sizeGB]));
-  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
-}
+export const distinctWeightsGB = (models: ModelDefinition[]): number =>
+  sum(distinctWeights(models), ({ facts }) => facts.sizeGB);

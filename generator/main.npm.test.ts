@@ -96,13 +96,13 @@ describe.concurrent('npm run gen-values', () => {
       'summary',
       'recommendations',
     ]);
-    // 8 + 6 + 4 + 6 GB, and what the longest context takes in each; two bases of 2 and 1.3 GB on disk, each once.
-    expect(servers['ollama-business']!.resources!.memory).toBe('26G');
+    // 8 GB for the three on the larger base and 4 for the other; two bases of 2 and 1.3 GB on disk, each once.
+    expect(servers['ollama-business']!.resources!.memory).toBe('12G');
     expect(servers['ollama-business']!.cache!.size).toBe('5Gi');
     // The local environment has a pack of the same name: it stays on its small base.
     expect(
       parse(await project.read('environments/local/values.yaml')).servers['ollama-business'].resources.memory,
-    ).toBe('8G');
+    ).toBe('2G');
   });
 
   it('refuses a generated file that was edited, with a diff, and mends it', async () => {

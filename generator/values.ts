@@ -1,7 +1,7 @@
 import type { Model, Server, ServerOverrides, Values } from '../schema/values.ts';
 import { cacheGiB, downloadBudgetSeconds, loadBudgetSeconds } from './budgets.ts';
 import { servedName } from './checks.ts';
-import { distinctWeightsGB, type FleetServer, fleetOf, weightsGB } from './fleet.ts';
+import { distinctWeights, distinctWeightsGB, type FleetServer, fleetOf, weightsGB } from './fleet.ts';
 import { gpus } from './gpus.ts';
 import { GB, loadedBytes, MiB, runnerOverheadBytes } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
@@ -138,14 +138,15 @@ function serverValues(server: FleetServer): ServerOverrides {
  * context are in the GPU then and the page cache gives way.
  */
 function promptCacheMiB(server: FleetServer): number {
-  const { serving, models } = server;
-  const taken = models.reduce(
-    (sum, { definition }) =>
-      sum + (serving.gpu ? runnerOverheadBytes : loadedBytes(definition.facts, { ...definition.serving, ...serving })),
+  const { serving } = server;
+  const runners = distinctWeights(server.models.map(({ definition }) => definition));
+  const taken = runners.reduce(
+    (sum, runner) =>
+      sum + (serving.gpu ? runnerOverheadBytes : loadedBytes(runner.facts, { ...runner.serving, ...serving })),
     0,
   );
   const left = serving.memoryGB * GB - taken;
-  return Math.max(0, Math.min(8192, Math.floor(left / 2 / models.length / MiB)));
+  return Math.max(0, Math.min(8192, Math.floor(left / 2 / runners.length / MiB)));
 }
 
 function mapValues<T, U>(record: Record<string, T>, change: (value: T, key: string) => U): Record<string, U> {
