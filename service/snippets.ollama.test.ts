@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
 import { tool, toolFamily } from '../ci/tools/tools.ts';
 import { ClientStack, Home } from './testing/client-stack.ts';
 import { Entry } from './testing/entry.ts';
@@ -44,7 +43,8 @@ describe('the snippets of docs/clients.md', () => {
     writeFileSync(apiKeysFile, JSON.stringify({ keys: [{ name: 'snippets', sha256 }] }));
     keyed = await Entry.start('gateway', { ...stack.config, apiKeysFile }, '--drain-delay', '0');
     symlinkSync(path.join(root, 'node_modules'), path.join(home.folder, 'node_modules'));
-    const commands = [path.dirname(process.execPath), path.dirname(await tool('ollama')), process.env.PATH];
+    const tools = [path.dirname(await tool('ollama')), path.dirname(await tool('cn'))];
+    const commands = [path.dirname(process.execPath), ...tools, process.env.PATH];
     environment = {
       PATH: commands.join(path.delimiter),
       PYTHONPATH: path.join(await toolFamily('clients'), 'lib'),
@@ -60,21 +60,27 @@ describe('the snippets of docs/clients.md', () => {
     stack.tap.seen.length = 0;
   });
 
-  /** How a snippet is run, by its language. */
-  const interpreters: Record<string, [command: string, file: string]> = {
-    sh: ['sh', 'snippet.sh'],
-    js: ['node', 'snippet.mjs'],
-    python: ['python3', 'snippet.py'],
+  /** The file that a snippet of a language goes to, and the command that runs it. */
+  const interpreters: Record<string, [file: string, command: string, ...args: string[]]> = {
+    sh: ['snippet.sh', 'sh', 'snippet.sh'],
+    js: ['snippet.mjs', 'node', 'snippet.mjs'],
+    python: ['snippet.py', 'python3', 'snippet.py'],
+    yaml: ['config.yaml', 'cn', '--print', '--config', 'config.yaml', 'What matters most?'],
   };
+  const languages = Object.keys(interpreters);
 
-  it.each(those('sh', 'js', 'python'))('$title: runs, and its request comes to Ollama', async ({ language, text }) => {
-    const [command, file] = interpreters[language]!;
+  async function runSnippet(language: string, text: string, env: NodeJS.ProcessEnv) {
+    const [file, command, ...args] = interpreters[language]!;
+    writeFileSync(path.join(home.folder, file), language === 'sh' ? `set -e\n${text}` : text);
+    return home.run(command, args, env);
+  }
+
+  it.each(those(...languages))('$title: runs, and its request comes to Ollama', async ({ language, text }) => {
     const here = text
       .replaceAll('https://models.example.com', keyed.url)
       .replaceAll('http://localhost:11434', stack.gateway.url);
     expect(here).not.toBe(text);
-    writeFileSync(path.join(home.folder, file), language === 'sh' ? `set -e\n${here}` : here);
-    const { code, stdout, stderr } = await home.run(command, [file], environment);
+    const { code, stdout, stderr } = await runSnippet(language, here, environment);
     expect({ code, stderr }).toMatchObject({ code: 0 });
     expect(stdout.trim()).not.toBe('');
     const paths = stack.tap.seen.map((seen) => seen.path);
@@ -82,24 +88,17 @@ describe('the snippets of docs/clients.md', () => {
     expect(paths.some((seen) => /embed/.test(seen))).toBe(/embed/i.test(text));
   });
 
-  it.each(those('sh', 'js', 'python').filter(({ text }) => text.includes('MODELS_API_KEY')))(
+  it.each(those(...languages).filter(({ text }) => text.includes('MODELS_API_KEY')))(
     '$title: fails with another key, and says so',
     async ({ language, text }) => {
-      const [command, file] = interpreters[language]!;
-      writeFileSync(path.join(home.folder, file), text.replaceAll('https://models.example.com', keyed.url));
-      const { code, stdout, stderr } = await home.run(command, [file], { ...environment, MODELS_API_KEY: 'another' });
+      const here = text.replaceAll('https://models.example.com', keyed.url);
+      const env = { ...environment, MODELS_API_KEY: 'another' };
+      const { code, stdout, stderr } = await runSnippet(language, here, env);
       expect(code).not.toBe(0);
       expect(stdout + stderr).toContain('the API key is not valid');
       expect(stack.tap.seen.filter((seen) => /chat|generate|embed/.test(seen.path))).toEqual([]);
     },
   );
-
-  it.each(those('yaml'))('$title: names models and keys of a shape that its client takes', ({ text }) => {
-    expect(parse(text)).toMatchObject({
-      schema: 'v1',
-      models: [{ provider: 'openai', model: 'summary', apiBase: expect.stringMatching(/\/v1$/), apiKey: 'KEY' }],
-    });
-  });
 
   it.each(those('ini'))('$title: is a file of variables', ({ text }) => {
     const variables = Object.fromEntries(
@@ -114,15 +113,16 @@ describe('the snippets of docs/clients.md', () => {
   });
 
   it('have each client that there is', () => {
-    const run = those('sh', 'js', 'python').map(({ title }) => title);
+    const run = those(...languages).map(({ title }) => title);
     expect(run).toEqual([
       ...['curl, sh', 'curl, sh', 'The ollama command, sh'],
       ...["Ollama's SDKs, js, ollama", "Ollama's SDKs, python, ollama"],
       ...["OpenAI's SDKs, js, openai", "OpenAI's SDKs, python, openai"],
       ...['LangChain, js, @langchain/ollama', 'LangChain, js, @langchain/openai'],
-      ...['LangChain, python, langchain-ollama', 'LangChain, python, langchain-openai', 'Headers, sh'],
+      ...['LangChain, python, langchain-ollama', 'LangChain, python, langchain-openai'],
+      ...['Continue, yaml, @continuedev/cli', 'Headers, sh'],
     ]);
-    expect(those('ini', 'yaml')).toHaveLength(3);
-    expect(snippets).toHaveLength(run.length + 3);
+    expect(those('ini')).toHaveLength(2);
+    expect(snippets).toHaveLength(run.length + 2);
   });
 });

@@ -4,7 +4,7 @@ import { type FamilyName, toolFamily } from '../tools/tools.ts';
 /** Families of tools that the tests of a project call. */
 const families: Record<string, FamilyName[]> = {
   render: ['cluster', 'helm3', 'python'],
-  ollama: ['ollama', 'clients'],
+  ollama: ['ollama', 'clients', 'continue'],
 };
 
 /**

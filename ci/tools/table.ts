@@ -1,12 +1,12 @@
 /**
- * Every tool of the project that is not an npm package, by the family that is built together. Versions are those of each
- * family's go.mod (or requirements.txt): they are stated nowhere else.
+ * Every tool of the project that is not one of its npm packages, by the family that is built together. Versions are those
+ * of each family's go.mod (or requirements.txt, or package-lock.json): they are stated nowhere else.
  */
 
 export interface Tool {
   /** Where the family's build leaves it, from the family's folder in the cache. */
   file: string;
-  /** The module (or Python package) whose version it has. */
+  /** The module (or package of Python or npm) whose version it has. */
   module: string;
 }
 
@@ -33,7 +33,11 @@ export interface PythonFamily extends FamilyBase {
   kind: 'python';
 }
 
-export type Family = GoFamily | PythonFamily;
+export interface NpmFamily extends FamilyBase {
+  kind: 'npm';
+}
+
+export type Family = GoFamily | PythonFamily | NpmFamily;
 
 const kube = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'kubectl'];
 const kubernetes = 'k8s.io/kubernetes';
@@ -133,6 +137,12 @@ export const families = {
     kind: 'python',
     minutes: 1,
     tools: {},
+  },
+  // A client that is larger than all of the project's own packages, for one test.
+  continue: {
+    kind: 'npm',
+    minutes: 1,
+    tools: { cn: { file: 'node_modules/.bin/cn', module: '@continuedev/cli' } },
   },
 } as const satisfies Record<string, Family>;
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { goBuild, moduleVersions } from './go.ts';
+import { lockedVersions, npmBuild } from './npm.ts';
 import { type Build, type BuildRecord, buildOnce, folderOf, recordOf } from './once.ts';
 import { cacheDir } from './paths.ts';
 import { packageVersions, pythonBuild } from './python.ts';
@@ -16,13 +17,36 @@ const builds = new Map<FamilyName, Promise<Build>>();
 function buildOf(name: FamilyName): Promise<Build> {
   let build = builds.get(name);
   if (!build) {
-    const family: Family = families[name];
-    const parent = path.join(cacheDir(), 'tools');
-    const args = [name, sources(name)] as const;
-    build = family.kind === 'go' ? goBuild(...args, family, parent) : pythonBuild(...args, family, parent);
+    build = describeBuild(name);
     builds.set(name, build);
   }
   return build;
+}
+
+async function describeBuild(name: FamilyName): Promise<Build> {
+  const family: Family = families[name];
+  const [folder, parent] = [sources(name), path.join(cacheDir(), 'tools')];
+  switch (family.kind) {
+    case 'go':
+      return goBuild(name, folder, family, parent);
+    case 'python':
+      return pythonBuild(name, folder, family, parent);
+    case 'npm':
+      return npmBuild(name, folder, parent);
+  }
+}
+
+/** What a family pins, by module or package. */
+function versionsOf(name: FamilyName): Map<string, string> {
+  const text = (file: string) => readFileSync(path.join(sources(name), file), 'utf8');
+  switch (families[name].kind) {
+    case 'go':
+      return moduleVersions(text('go.mod'));
+    case 'python':
+      return packageVersions(text('requirements.txt'));
+    case 'npm':
+      return lockedVersions(text('package-lock.json'));
+  }
 }
 
 const ready = new Map<FamilyName, Promise<string>>();
@@ -80,10 +104,7 @@ export async function listTools(): Promise<ToolStatus[]> {
     const family: Family = families[name];
     const build = await buildOf(name);
     const record = await recordOf(build);
-    const versions =
-      family.kind === 'go'
-        ? moduleVersions(readFileSync(path.join(sources(name), 'go.mod'), 'utf8'))
-        : packageVersions(readFileSync(path.join(sources(name), 'requirements.txt'), 'utf8'));
+    const versions = versionsOf(name);
     for (const [tool, { module }] of Object.entries(family.tools)) {
       // Our own sources have no version but their content.
       const version = versions.get(module) ?? build.key;

@@ -18,8 +18,8 @@ const template =
 
 /**
  * What real clients are tried on: gateway, agent and a real Ollama, with a tap before it. Each of the models says as many
- * tokens as it is asked for, and `summary` 16 to whoever asks for no number. `tools` can call tools, `single` takes one
- * request at a time and lets none wait. The server of `away` has no replica, for which requests wait some seconds; that of
+ * tokens as it is asked for, and `summary` 16 to whoever asks for no number. Both it and `tools` can call tools, `single`
+ * takes one request at a time and lets none wait. The server of `away` has no replica, for which requests wait some seconds; that of
  * `down` cannot be reached, and `summary` answers in its place.
  */
 export class ClientStack implements AsyncDisposable {
@@ -51,7 +51,7 @@ export class ClientStack implements AsyncDisposable {
     const keys = ['summary', 'tools', 'single'];
     const name = (key: string) => `team/${key}:latest`;
     const ollama = disposables.use(await RealOllama.start(keys.map(name)));
-    await derive(ollama, name('summary'), { parameters: { num_thread: 1, num_predict: 16 } });
+    await derive(ollama, name('summary'), { parameters: { num_thread: 1, num_predict: 16 }, template });
     await derive(ollama, name('tools'), { parameters: { num_thread: 1 }, template });
     const tap = disposables.use(await Tap.before(ollama.url));
     const models = Object.fromEntries(keys.map((key) => [key, { name: name(key), idleSeconds: 600 }]));
