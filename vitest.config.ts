@@ -6,6 +6,7 @@ import { configDefaults, defineConfig, type TestProjectInlineConfiguration } fro
  */
 const files = {
   unit: ['**/*.test.ts'],
+  slow: ['**/*.slow.test.ts'],
   npm: ['**/*.npm.test.ts'],
   render: ['charts/**/*.test.ts', '**/*.helm.test.ts'],
   ollama: ['**/*.ollama.test.ts'],
@@ -25,9 +26,13 @@ const projects: TestProjectInlineConfiguration[] = [
     test: {
       name: 'unit',
       include: files.unit,
-      exclude: ofOthers('npm', 'render', 'ollama', 'cluster'),
+      exclude: ofOthers('slow', 'npm', 'render', 'ollama', 'cluster'),
       testTimeout: 20 * second,
     },
+  },
+  {
+    // What would keep whoever changes something waiting: gateway and agent as processes of their own, and thousands of requests.
+    test: { name: 'slow', include: files.slow, testTimeout: minute },
   },
   {
     // Commands of npm as a user gives them, in copies of the project: each starts several processes.

@@ -1,11 +1,11 @@
 // npm test                              all tests, cheapest first
-// npm test -- PROJECT … [ARGUMENT …]    those of some projects (unit, npm, render, ollama, cluster); vitest gets the arguments
+// npm test -- PROJECT … [ARGUMENT …]    those of some projects (unit, slow, npm, render, ollama, cluster)
 // The last line is `N passed, N failed`, and the exit status 1 when any failed or none ran.
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { closingLine, type Tally, tally, total } from './tally.ts';
 
-const known = ['unit', 'npm', 'render', 'ollama', 'cluster'];
+const known = ['unit', 'slow', 'npm', 'render', 'ollama', 'cluster'];
 /** Milliseconds that an interrupted project has for its teardown. */
 const grace = 4 * 60_000;
 

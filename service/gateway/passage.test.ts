@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayConfig } from '../../schema/config.ts';
 import type { Queue } from '../../schema/types.ts';
-import { type Answer, jsonOf, open, post, until } from '../testing/client.ts';
+import { type Answer, jsonOf, post, until } from '../testing/client.ts';
 import { FakeOllama, json } from '../testing/fake-ollama.ts';
 import { nowhere } from '../testing/gateway.ts';
 import { gatewayConfig, gatewayModel, startGateway } from '../testing/hops.ts';
@@ -256,49 +256,6 @@ describe('a server without replicas', () => {
     await start({ replicas: [], queue: { holdSeconds: 0.1 } });
     expect(await chat()).toMatchObject({ status: 503, headers: { 'retry-after': '5' } });
   });
-
-  it('keeps the client of a stream of events waiting with comments, and tells it of an error within the stream', async () => {
-    await start({ replicas: [], queue: { holdSeconds: 6 } });
-    const answer = await open(`${gateway.url}/v1/chat/completions`, { model: 'large', stream: true });
-    expect([answer.statusCode, answer.headers['content-type']]).toEqual([200, 'text/event-stream']);
-    let text = '';
-    for await (const chunk of answer) text += chunk;
-    expect(text).toMatch(/^: waiting\n\ndata: \{"error":\{"message":"the server of model large cannot be reached/);
-  });
-
-  it('continues such a stream with the answer, byte for byte', async () => {
-    await start({ replicas: [], queue: { holdSeconds: 30 } });
-    const events = 'data: {"choices":[]}\n\ndata: [DONE]\n\n';
-    for (const agent of agents) {
-      agent.answers['/v1/chat/completions'] = (response) => {
-        response.writeHead(200, { 'content-type': 'text/event-stream' }).end(events);
-      };
-    }
-    const answer = await open(`${gateway.url}/v1/chat/completions`, { model: 'large', stream: true });
-    gateway.hop.configure(fleet({}));
-    let text = '';
-    for await (const chunk of answer) text += chunk;
-    expect(text).toBe(`: waiting\n\n${events}`);
-  });
-});
-
-it('keeps the client of a stream of events waiting with comments while its model is loaded', async () => {
-  await start({});
-  const events = 'data: {"choices":[]}\n\ndata: [DONE]\n\n';
-  for (const agent of agents) {
-    agent.answers['/v1/chat/completions'] = async (response) => {
-      await sleep(6000);
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(events);
-    };
-  }
-  const answer = await post(`${gateway.url}/v1/chat/completions`, { model: 'large', stream: true });
-  expect(answer.body.toString()).toBe(`: waiting\n\n${events}`);
-  // Others get the status of what comes, however late.
-  agents[2]!.answers['/v1/chat/completions'] = async (response, received) => {
-    await sleep(6000);
-    json({ error: 'late' }, 500)(response, received);
-  };
-  expect((await post(`${gateway.url}/v1/chat/completions`, { model: 'small' })).status).toBe(500);
 });
 
 describe('fallbacks', () => {
