@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
 /**
@@ -28,6 +29,9 @@ const projects: TestProjectInlineConfiguration[] = [
       include: files.unit,
       exclude: ofOthers('slow', 'npm', 'render', 'ollama', 'cluster'),
       testTimeout: 20 * second,
+      // Starting a worker takes longer than most files do: each runs many. And they wait more than they compute.
+      isolate: false,
+      maxWorkers: 2 * availableParallelism(),
     },
   },
   {

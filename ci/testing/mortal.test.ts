@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
@@ -12,6 +13,8 @@ const alive = (pid: number) => {
   }
 };
 
+const nameOf = (pid: number) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+
 it('ends when the process that started it is killed', async () => {
   const module = path.join(import.meta.dirname, 'mortal.ts');
   const script = `import { spawnMortal } from ${JSON.stringify(module)};
@@ -21,7 +24,9 @@ it('ends when the process that started it is killed', async () => {
   });
   const [line] = await once(parent.stdout, 'data');
   const child = Number(String(line));
-  expect(alive(child)).toBe(true);
+  // It is told of its parent's end from the moment on at which it becomes the command.
+  for (const deadline = Date.now() + 5000; nameOf(child) !== 'sleep' && Date.now() < deadline; ) await sleep(20);
+  expect(nameOf(child)).toBe('sleep');
   parent.kill('SIGKILL');
   for (const deadline = Date.now() + 5000; alive(child) && Date.now() < deadline; ) await sleep(20);
   expect(alive(child)).toBe(false);

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { open, until } from '../testing/client.ts';
 import { GatewayBeforeAgent } from '../testing/gateway.ts';
 
 const fleet = new GatewayBeforeAgent();
+// Answers that break off have their replica left alone for a while.
+beforeEach(() => fleet.renew());
 
 describe('streams', () => {
   it('passes every byte on as it comes, not at the end', async () => {

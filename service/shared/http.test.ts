@@ -254,16 +254,16 @@ describe.concurrent('clients that are slow', () => {
 
   it('do not have to do anything while their answer takes long, before its first byte or between two', async () => {
     let finish = () => {};
-    await using door = await Door.open({ stallTimeout: 100 }, (app) =>
+    await using door = await Door.open({ stallTimeout: 500 }, (app) =>
       app.get('/slow', (_request, reply) => {
         const { raw } = reply.hijack();
-        setTimeout(() => raw.writeHead(200).write('one'), 400);
+        setTimeout(() => raw.writeHead(200).write('one'), 1300);
         finish = () => raw.end('two');
       }),
     );
     using raw = (await door.connect()).write(get('/slow'));
     await until(() => raw.received.includes('one'));
-    await sleep(400);
+    await sleep(1300);
     finish();
     expect((await raw.answer())!.body.toString()).toBe('onetwo');
     expect(door.problems).toEqual([]);

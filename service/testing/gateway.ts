@@ -30,6 +30,12 @@ export class GatewayBeforeAgent {
     });
   }
 
+  /** Goes on with a gateway that knows nothing of what went wrong before. */
+  async renew(): Promise<void> {
+    await this.gateway[Symbol.asyncDispose]();
+    this.gateway = await startGateway(this.config());
+  }
+
   get url(): string {
     return this.gateway.url;
   }
