@@ -14,6 +14,8 @@ import { valuesOf } from '../../generator/values.ts';
 /** A release of the chart in a namespace of its own, small enough for a test. */
 export interface Fleet extends AsyncDisposable {
   namespace: Namespace;
+  /** Selects the pods of this release among those of all namespaces. */
+  selector: string;
   /** Helm in the namespace; rejects with its complaint. */
   helm(args: readonly string[], options?: RunOptions): Promise<string>;
   /** Installs or upgrades with these values over the test's own, and waits for nothing. */
@@ -75,7 +77,8 @@ export async function testFleet(): Promise<Fleet> {
   const namespace = await testNamespace();
   const { cluster } = namespace;
   const folder = mkdtempSync(path.join(tmpdir(), 'fleet-'));
-  const base = [overlay(await testCluster()), testValues, { servers: await noServers() }].reduce(
+  const labels = { commonLabels: { test: namespace.name } };
+  const base = [overlay(await testCluster()), testValues, labels, { servers: await noServers() }].reduce(
     (all, one) => mergeValues(all, one) as ValuesOverrides,
   );
   const helmPath = await tool('helm');
@@ -97,6 +100,7 @@ export async function testFleet(): Promise<Fleet> {
   };
   return {
     namespace,
+    selector: `test=${namespace.name}`,
     helm,
     valuesFile,
     pods,
