@@ -3,6 +3,7 @@ import { inject } from 'vitest';
 import type { RunOptions } from '../tools/run.ts';
 import { type Cluster, openCluster } from './cluster.ts';
 import type { Image } from './images.ts';
+import { ApiReader } from './reader.ts';
 import { until } from './wait.ts';
 
 /** What the global setup tells the tests. */
@@ -43,6 +44,14 @@ export interface Namespace extends AsyncDisposable {
   until<T>(what: string, seconds: number, check: () => Promise<T>): Promise<NonNullable<T>>;
 }
 
+let reader: ApiReader | undefined;
+
+/** One for all tests of a file: it keeps its connections. */
+function readerOf({ node }: Cluster): ApiReader {
+  reader ??= new ApiReader(node.layout);
+  return reader;
+}
+
 /** `await using namespace = await testNamespace()`: it and all that is in it is gone at the end of the test. */
 export async function testNamespace(): Promise<Namespace> {
   const cluster = await testCluster();
@@ -53,10 +62,7 @@ export async function testNamespace(): Promise<Namespace> {
   });
   const kubectl = (args: readonly string[], options?: RunOptions) =>
     cluster.kubectl(['--namespace', name, ...args], options);
-  const list = async (kind: string, selector?: string): Promise<Resource[]> => {
-    const chosen = selector ? ['--selector', selector] : [];
-    return JSON.parse(await kubectl(['get', kind, ...chosen, '--output', 'json'])).items;
-  };
+  const reader = readerOf(cluster);
   const namespace: Namespace = {
     name,
     cluster,
@@ -65,11 +71,8 @@ export async function testNamespace(): Promise<Namespace> {
       const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
       await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], { input });
     },
-    get: async (kind, object) => {
-      const text = await kubectl(['get', kind, object, '--ignore-not-found', '--output', 'json']);
-      return text ? JSON.parse(text) : undefined;
-    },
-    list,
+    get: (kind, object) => reader.get(kind, object, name),
+    list: (kind, selector) => reader.list(kind, name, selector),
     until: async (what, seconds, check) => {
       const result = await until(seconds * 1000, 250, check);
       if (!result) throw new Error(`${what}: not within ${seconds} s\n${await describe(kubectl)}`);
