@@ -62,7 +62,7 @@ const projects: TestProjectInlineConfiguration[] = [
     },
   },
   {
-    // One cluster for all of them, and one file at a time: it has two cores.
+    // One cluster for all of them, and one file at a time, since it has two cores; what mostly waits does so together.
     test: {
       name: 'cluster',
       include: files.cluster,
@@ -70,6 +70,7 @@ const projects: TestProjectInlineConfiguration[] = [
       testTimeout: 5 * minute,
       hookTimeout: 10 * minute,
       fileParallelism: false,
+      maxConcurrency: 3,
     },
   },
 ];

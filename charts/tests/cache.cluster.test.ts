@@ -9,7 +9,7 @@ import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 
 const merged = (...values: ValuesOverrides[]) => values.reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
 
-it('ephemeral: pulls to a claim of the pod, which goes with it', async () => {
+it.concurrent('ephemeral: pulls to a claim of the pod, which goes with it', async () => {
   await using fleet = await testFleet();
   await fleet.deploy(tinyServer('one'));
   const [pod] = await fleet.untilReady('ollama-one');
@@ -21,7 +21,7 @@ it('ephemeral: pulls to a claim of the pod, which goes with it', async () => {
   expect(claim.metadata.ownerReferences[0].name).toBe(pod.metadata.name);
 });
 
-it('shared: one Job pulls for all, the pods wait for it and cannot write', async () => {
+it.concurrent('shared: one Job pulls for all, the pods wait for it and cannot write', async () => {
   await using fleet = await testFleet();
   const values = merged(tinyServer('one'), tinyServer('two', { replicas: { min: 2, max: 2 } }), {
     serverDefaults: { cache: { mode: 'shared' } },
@@ -75,7 +75,7 @@ async function modelsImage(): Promise<Image> {
   });
 }
 
-it('image: mounts the models from an image, pulls nothing and needs no claim', async () => {
+it.concurrent('image: mounts the models from an image, pulls nothing and needs no claim', async () => {
   await using fleet = await testFleet();
   const image = await modelsImage();
   await fleet.namespace.cluster.loadImages(image);
@@ -98,13 +98,13 @@ async function untilSaid(fleet: Fleet, server: string, words: RegExp): Promise<v
   });
 }
 
-it('says in its log that there is no such model', async () => {
+it.concurrent('says in its log that there is no such model', async () => {
   await using fleet = await testFleet();
   await fleet.deploy(merged(tinyServer('one'), { models: { one: { pull: 'nosuch:1b' } } }));
   await untilSaid(fleet, 'ollama-one', /pulling .*nosuch:1b failed: no such model: .*check models\.\*\.pull/);
 });
 
-it('says in its log that there is no space', async () => {
+it.concurrent('says in its log that there is no space', async () => {
   await using fleet = await testFleet();
   const { namespace } = fleet;
   const { ollama } = await testCluster();
@@ -156,14 +156,14 @@ it('says in its log that there is no space', async () => {
   expect(log).toMatch(/failed: no space: the volume of \/models is full .*raise cache\.size/);
 });
 
-it('says in its log that the digest is another', async () => {
+it.concurrent('says in its log that the digest is another', async () => {
   await using fleet = await testFleet();
   const digest = `sha256:${'0'.repeat(64)}`;
   await fleet.deploy(merged(tinyServer('one'), { models: { one: { digest } } }));
   await untilSaid(fleet, 'ollama-one', /one: wrong digest: .*tiny:latest has the manifest sha256:[0-9a-f]{64}/);
 });
 
-it('says in its log that the registry is out of reach, and goes on trying', async () => {
+it.concurrent('says in its log that the registry is out of reach, and goes on trying', async () => {
   await using fleet = await testFleet();
   await fleet.deploy(merged(tinyServer('one'), { modelRegistry: { host: 'nowhere.invalid' } }));
   const log = await fleet.namespace.until('a second attempt', 90, async () => {

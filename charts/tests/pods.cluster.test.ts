@@ -6,7 +6,29 @@ import { requireSystem } from '../../ci/tools/packages.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { testFleet, tinyServer } from './fleet.ts';
 
-it('scales a server from one pod to two, each with a claim of its own, and both are asked', async () => {
+// It waits for longer than all of the others take: they run meanwhile.
+it.concurrent('serves again after Ollama hung and was ended by its liveness probe', async () => {
+  await using fleet = await testFleet();
+  await fleet.deploy(tinyServer('one'));
+  const [pod] = await fleet.untilReady('ollama-one');
+  await fleet.untilGateway();
+  const { cluster } = fleet.namespace;
+  await requireSystem(['pgrep']);
+  // A container cannot stop its own first process: that takes the node, which has those of other tests as well.
+  const stop = `for pid in $(pgrep --full --exact '/bin/ollama serve'); do
+    if grep -q ${pod.metadata.uid} /proc/$pid/cgroup 2>/dev/null; then kill -STOP $pid && echo $pid; fi
+  done`;
+  expect(await runInNode(cluster.node, ['sh', '-c', stop])).toMatch(/^\d+$/);
+  await fleet.namespace.until('the restart of the one that hangs', 200, async () => {
+    const { status } = await fleet.namespace.get('pod', pod.metadata.name);
+    return status.containerStatuses[0].restartCount > 0;
+  });
+  const [same] = await fleet.untilReady('ollama-one');
+  expect(same.metadata.uid).toBe(pod.metadata.uid);
+  expect(await fleet.chat('one')).toBeGreaterThan(0);
+});
+
+it.concurrent('scales a server from one pod to two, each with a claim of its own, and both are asked', async () => {
   await using fleet = await testFleet();
   const { namespace } = fleet;
   await fleet.deploy(tinyServer('one', { replicas: { min: 1, max: 2 } }));
@@ -25,7 +47,7 @@ it('scales a server from one pod to two, each with a claim of its own, and both 
   expect(await fleet.chat('one')).toBeGreaterThan(0);
 });
 
-it('replaces a pod that is killed, with the other one serving', async () => {
+it.concurrent('replaces a pod that is killed, with the other one serving', async () => {
   await using fleet = await testFleet();
   await fleet.deploy(tinyServer('one', { replicas: { min: 2, max: 2 } }));
   const [victim] = await fleet.untilReady('ollama-one', 2);
@@ -36,7 +58,7 @@ it('replaces a pod that is killed, with the other one serving', async () => {
   expect(names).not.toContain(victim.metadata.name);
 });
 
-it('loads its models again when Ollama crashes, and is not ready meanwhile', async () => {
+it.concurrent('loads its models again when Ollama crashes, and is not ready meanwhile', async () => {
   await using fleet = await testFleet();
   await fleet.deploy(tinyServer('one'));
   const [pod] = await fleet.untilReady('ollama-one');
@@ -59,26 +81,7 @@ it('loads its models again when Ollama crashes, and is not ready meanwhile', asy
   expect(await fleet.chat('one')).toBeGreaterThan(0);
 });
 
-it('serves again after Ollama hung and was ended by its liveness probe', async () => {
-  await using fleet = await testFleet();
-  await fleet.deploy(tinyServer('one'));
-  const [pod] = await fleet.untilReady('ollama-one');
-  await fleet.untilGateway();
-  const { cluster } = fleet.namespace;
-  await requireSystem(['pgrep']);
-  // A container cannot stop its own first process: that takes the node.
-  const pids = (await runInNode(cluster.node, ['pgrep', '--full', '--exact', '/bin/ollama serve'])).split('\n');
-  for (const pid of pids) await runInNode(cluster.node, ['kill', '-STOP', pid]);
-  await fleet.namespace.until('the restart of the one that hangs', 200, async () => {
-    const { status } = await fleet.namespace.get('pod', pod.metadata.name);
-    return status.containerStatuses[0].restartCount > 0;
-  });
-  const [same] = await fleet.untilReady('ollama-one');
-  expect(same.metadata.uid).toBe(pod.metadata.uid);
-  expect(await fleet.chat('one')).toBeGreaterThan(0);
-});
-
-it('brings everything back after a drain of its node', async () => {
+it.concurrent('brings everything back after a drain of its node', async () => {
   await using fleet = await testFleet();
   const { namespace } = fleet;
   const two = mergeValues(tinyServer('one'), tinyServer('two')) as ValuesOverrides;
@@ -87,7 +90,6 @@ it('brings everything back after a drain of its node', async () => {
   await fleet.untilGateway();
   try {
     await namespace.cluster.kubectl(['cordon', nodeName]);
-    const selector = 'app.kubernetes.io/name=model-management';
     // Evictions ask the disruption budgets, as those of a drain do; there is but one node to drain.
     await namespace.cluster.kubectl(
       [
@@ -96,12 +98,12 @@ it('brings everything back after a drain of its node', async () => {
         '--ignore-daemonsets',
         '--delete-emptydir-data',
         '--pod-selector',
-        selector,
+        fleet.selector,
         '--timeout=120s',
       ],
       { timeout: 130_000 },
     );
-    const left = (await namespace.list('pods', selector)).filter((pod) => pod.status.phase === 'Running');
+    const left = (await namespace.list('pods', fleet.selector)).filter((pod) => pod.status.phase === 'Running');
     expect(left).toEqual([]);
   } finally {
     await namespace.cluster.kubectl(['uncordon', nodeName]);
@@ -113,7 +115,7 @@ it('brings everything back after a drain of its node', async () => {
   await namespace.until('an answer', 30, () => fleet.chat('one').catch(() => undefined));
 });
 
-it('lets `ollama ps` be asked in the pod, and nobody on the network ask Ollama', async () => {
+it.concurrent('lets `ollama ps` be asked in the pod, and nobody on the network ask Ollama', async () => {
   await using fleet = await testFleet();
   await fleet.deploy(tinyServer('one'));
   const [pod] = await fleet.untilReady('ollama-one');
@@ -125,7 +127,7 @@ it('lets `ollama ps` be asked in the pod, and nobody on the network ask Ollama',
   ).rejects.toThrow();
 });
 
-it('scales the gateway on its CPU', async () => {
+it.concurrent('scales the gateway on its CPU', async () => {
   await using fleet = await testFleet();
   await fleet.deploy(
     mergeValues(tinyServer('one'), {

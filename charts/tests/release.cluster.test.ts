@@ -34,7 +34,7 @@ async function diff(fleet: Fleet, values: ValuesOverrides): Promise<{ objects: s
   return { objects: objects.sort(), text };
 }
 
-it('installs and answers; changes exactly what is asked, as helm diff foretells; rolls back; leaves nothing', async () => {
+it.concurrent('installs and answers; changes exactly what is asked, as helm diff foretells; rolls back; leaves nothing', async () => {
   await using fleet = await testFleet();
   const { namespace } = fleet;
   await fleet.deploy(both);
@@ -81,7 +81,7 @@ it('installs and answers; changes exactly what is asked, as helm diff foretells;
   });
 });
 
-it('routes a model and takes an API key that are added to the gateway that runs already', async () => {
+it.concurrent('routes a model and takes an API key that are added to the gateway that runs already', async () => {
   await using fleet = await testFleet();
   const { namespace } = fleet;
   const apiKeys = { gateway: { apiKeys: { enabled: true, existingSecret: 'keys-of-clients' } } };
@@ -108,7 +108,7 @@ it('routes a model and takes an API key that are added to the gateway that runs 
   expect(await identities(fleet)).toMatchObject(before);
 });
 
-it('keeps serving while a server is rolled: no request fails', async () => {
+it.concurrent('keeps serving while a server is rolled: no request fails', async () => {
   await using fleet = await testFleet();
   await fleet.deploy(tinyServer('one'));
   const [old] = await fleet.untilReady('ollama-one');
@@ -141,7 +141,7 @@ it('keeps serving while a server is rolled: no request fails', async () => {
   expect(answered).toBeGreaterThan(10);
 });
 
-it('rolls a server at its maximum to smaller pods, within the quota', async () => {
+it.concurrent('rolls a server at its maximum to smaller pods, within the quota', async () => {
   await using fleet = await testFleet();
   const sized = (cpu: string) => tinyServer('one', { resources: { cpu }, replicas: { min: 1, max: 1 } });
   await fleet.deploy(sized('400m'));

@@ -50,13 +50,13 @@ const mounted = (claimName: string) => ({
   spec: { volumes: [{ name: 'data', persistentVolumeClaim: { claimName } }] },
 });
 
-it('refuses a pod that the security standard of its namespace forbids', async () => {
+it.concurrent('refuses a pod that the security standard of its namespace forbids', async () => {
   await using namespace = await testNamespace();
   const pod = await shell('true', { spec: { securityContext: {} } });
   await expect(namespace.apply(pod)).rejects.toThrow(/violates PodSecurity "restricted/);
 });
 
-it('resolves services and the registry in a pod, and says at once that it knows nothing else', async () => {
+it.concurrent('resolves services and the registry in a pod, and says at once that it knows nothing else', async () => {
   await using namespace = await testNamespace();
   const lookups = ['kubernetes.default.svc', 'kube-dns.kube-system.svc.cluster.local', 'registry.internal'];
   const known = lookups.map((name) => `getent hosts ${name}`).join('; ');
@@ -70,7 +70,7 @@ it('resolves services and the registry in a pod, and says at once that it knows 
   expect(Number(milliseconds)).toBeLessThan(1000);
 });
 
-it('runs init containers, a native sidecar and probes in their order', async () => {
+it.concurrent('runs init containers, a native sidecar and probes in their order', async () => {
   await using namespace = await testNamespace();
   const { ollama } = await testCluster();
   const container = { image: ollama.reference, securityContext: restrictedContainer };
@@ -107,7 +107,7 @@ it('runs init containers, a native sidecar and probes in their order', async () 
   expect(await namespace.kubectl(['exec', 'shell', '--', 'cat', '/data/order'])).toBe('init\nsidecar\nmain\nready');
 });
 
-it.each([
+it.concurrent.each([
   ['the default class', {}],
   ['fast-ssd', { storageClassName: 'fast-ssd' }],
   ['standard for many writers', { storageClassName: 'standard', accessModes: ['ReadWriteMany'] }],
@@ -126,7 +126,7 @@ it.each([
   },
 );
 
-it('gives a claim of class sized exactly its size, which runs full', async () => {
+it.concurrent('gives a claim of class sized exactly its size, which runs full', async () => {
   await using namespace = await testNamespace();
   const script =
     'dd if=/dev/zero of=/data/fits bs=1M count=8 2>/dev/null && echo fits; dd if=/dev/zero of=/data/rest bs=1M count=8';
@@ -136,7 +136,7 @@ it('gives a claim of class sized exactly its size, which runs full', async () =>
   expect(log).toMatch(/^fits\n.*No space left on device/s);
 });
 
-it.each(['Never', 'Always'])('mounts an image as a volume, with pull policy %s', async (pullPolicy) => {
+it.concurrent.each(['Never', 'Always'])('mounts an image as a volume, with pull policy %s', async (pullPolicy) => {
   await using namespace = await testNamespace();
   const { ollama, publishImage } = await testCluster();
   const reference = pullPolicy === 'Never' ? ollama.reference : await publishImage(ollama);
@@ -149,7 +149,7 @@ it.each(['Never', 'Always'])('mounts an image as a volume, with pull policy %s',
   expect(log).toMatch(/^\/image\/bin\/ollama\n.*Read-only file system/s);
 });
 
-it('pulls a model from the registry and answers a chat with it', async () => {
+it.concurrent('pulls a model from the registry and answers a chat with it', async () => {
   await using namespace = await testNamespace();
   const script = `export HOME=/tmp OLLAMA_HOST=127.0.0.1:11434
     ollama serve > /dev/null 2>&1 & sleep 1
@@ -162,7 +162,7 @@ it('pulls a model from the registry and answers a chat with it', async () => {
   expect(Number(log.split('\n').at(-1))).toBeGreaterThan(10);
 });
 
-it('keeps a client of a service with session affinity on one pod', async () => {
+it.concurrent('keeps a client of a service with session affinity on one pod', async () => {
   await using namespace = await testNamespace();
   const labels = { app: 'server' };
   const { spec } = await shell('OLLAMA_HOST=0.0.0.0:11434 HOME=/tmp exec ollama serve', {
@@ -210,7 +210,7 @@ it('keeps a client of a service with session affinity on one pod', async () => {
   expect(both.filter((count, index) => count > sticky[index]!).length).toBeGreaterThan(1);
 });
 
-it('scales a deployment by what its pods use of their CPU', async () => {
+it.concurrent('scales a deployment by what its pods use of their CPU', async () => {
   await using namespace = await testNamespace();
   const labels = { app: 'busy' };
   const { spec } = await shell('while :; do :; done', {
@@ -247,7 +247,7 @@ it('scales a deployment by what its pods use of their CPU', async () => {
   expect(await namespace.kubectl(['top', 'pods', '--no-headers'])).toMatch(/busy-\S+ +\d+m/);
 });
 
-it('brings a changed ConfigMap into a running pod within seconds', async () => {
+it.concurrent('brings a changed ConfigMap into a running pod within seconds', async () => {
   await using namespace = await testNamespace();
   const map = (value: string) => ({
     apiVersion: 'v1',
@@ -267,7 +267,7 @@ it('brings a changed ConfigMap into a running pod within seconds', async () => {
   expect(performance.now() - start).toBeLessThan(15_000);
 });
 
-it('kills a container that takes more memory than its limit', async () => {
+it.concurrent('kills a container that takes more memory than its limit', async () => {
   await using namespace = await testNamespace();
   const pod = await shell('head -c 200M /dev/zero | tail', {
     container: { resources: { requests: { memory: '16Mi' }, limits: { memory: '32Mi' } } },
@@ -278,7 +278,7 @@ it('kills a container that takes more memory than its limit', async () => {
   expect(state.terminated.reason === 'OOMKilled' || state.terminated.exitCode === 137).toBe(true);
 });
 
-it('has no way out', async () => {
+it.concurrent('has no way out', async () => {
   await using namespace = await testNamespace();
   await namespace.apply(
     await shell('exec 3<>/dev/tcp/1.1.1.1/53', {

@@ -101,7 +101,7 @@ async function watchAsGateway(
   };
 }
 
-it('follows the pods of a Service with no right but to read EndpointSlices', async () => {
+it.concurrent('follows the pods of a Service with no right but to read EndpointSlices', async () => {
   await using namespace = await testNamespace();
   const { ollama } = await testCluster();
   const pod = (name: string) => ({
@@ -142,7 +142,7 @@ it('follows the pods of a Service with no right but to read EndpointSlices', asy
   expect(logged.map(({ level }) => level)).toEqual([30]);
 });
 
-it('follows a thousand replicas in slices that come, change and go, over watches that end', async () => {
+it.concurrent('follows a thousand replicas in slices that come, change and go, over watches that end', async () => {
   await using namespace = await testNamespace();
   await namespace.apply(account, role, binding, service('ollama-one'), service('ollama-two'));
   await using gateway = await watchAsGateway(namespace, ['ollama-one', 'ollama-two'], { watchSeconds: 2 });
@@ -172,7 +172,7 @@ it('follows a thousand replicas in slices that come, change and go, over watches
   expect(logged.map(({ level }) => level)).toEqual([30]);
 });
 
-it('begins by itself once it is allowed to', async () => {
+it.concurrent('begins by itself once it is allowed to', async () => {
   await using namespace = await testNamespace();
   await namespace.apply(account, service('ollama-one'), slice('one', 'ollama-one', ['10.1.0.1']));
   await using gateway = await watchAsGateway(namespace, ['ollama-one']);
