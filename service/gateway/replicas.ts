@@ -69,9 +69,13 @@ interface Load {
   timer: NodeJS.Timeout | undefined;
 }
 
+/** Whether nothing is known of a model but that requests for it have come and gone. */
+const isIdle = ({ inFlight, granted }: Load) => inFlight === 0 && granted === undefined;
+
 class Replica {
   readonly url: string;
   readonly seed: number;
+  /** By model. None is taken out: maps that are filled and emptied all the time have to be laid out anew all the time. */
   readonly loads = new Map<string, Load>();
   inFlight = 0;
   gone = false;
@@ -105,13 +109,12 @@ class Replica {
   forget(): void {
     clearTimeout(this.probeTimer);
     Object.assign(this, { ejected: false, failures: 0, probes: 0 });
-    for (const [model, load] of this.loads) this.lift(model, load);
+    for (const load of this.loads.values()) this.lift(load);
   }
 
-  lift(model: string, load: Load): void {
+  lift(load: Load): void {
     load.granted = undefined;
     clearTimeout(load.timer);
-    if (load.inFlight === 0) this.loads.delete(model);
   }
 }
 
@@ -182,7 +185,7 @@ export class ReplicaSet {
       url,
       state: gone ? 'gone' : ejected ? 'ejected' : 'in use',
       inFlight,
-      models: Object.fromEntries([...loads].map(([model, load]) => [model, load.inFlight])),
+      models: Object.fromEntries([...loads].flatMap(([model, load]) => (isIdle(load) ? [] : [[model, load.inFlight]]))),
       full: [...loads].flatMap(([model, { granted }]) => (granted === 0 ? [model] : [])),
     }));
   }
@@ -259,7 +262,6 @@ export class ReplicaSet {
         replica.inFlight--;
         this.#count(model, -1);
         this.#judge(replica, model, load, result);
-        if (load.inFlight === 0 && load.granted === undefined) replica.loads.delete(model);
         if (replica.gone && replica.inFlight === 0) this.#replicas.delete(replica.url);
         if (result !== 'full' && replica.mayTake(model, this.#slots)) this.#tellRoom(model);
       },
@@ -268,9 +270,7 @@ export class ReplicaSet {
 
   #count(model: string, change: 1 | -1): void {
     this.#total += change;
-    const count = (this.#inFlight.get(model) ?? 0) + change;
-    if (count === 0) this.#inFlight.delete(model);
-    else this.#inFlight.set(model, count);
+    this.#inFlight.set(model, (this.#inFlight.get(model) ?? 0) + change);
   }
 
   #judge(replica: Replica, model: string, load: Load, result: Result): void {
@@ -357,7 +357,7 @@ export class ReplicaSet {
   /** Takes a replica for one that has room, until it says otherwise. */
   #trust(replica: Replica, model: string, load: Load): void {
     load.asking = false;
-    replica.lift(model, load);
+    replica.lift(load);
     this.#tellRoom(model);
   }
 

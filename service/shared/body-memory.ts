@@ -10,11 +10,15 @@ export interface Room {
   take(size: number): boolean;
 }
 
-const rooms = new WeakMap<IncomingMessage, Room>();
+/**
+ * Where a request has its room. Not in a WeakMap: the collector of young objects keeps whatever a value of one refers to,
+ * its own key too, so that every request would live, with its answer, until the next collection of all.
+ */
+const roomKey = Symbol('room');
 const boundless: Room = { take: () => true };
 
 /** The room of a request, as the app gave it. */
-export const roomOf = (request: IncomingMessage): Room => rooms.get(request) ?? boundless;
+export const roomOf = (request: IncomingMessage & { [roomKey]?: Room }): Room => request[roomKey] ?? boundless;
 
 /**
  * The memory for the bodies of all requests in hand. Each body has a limit, but their number is only limited by that of
@@ -29,9 +33,9 @@ export class BodyMemory {
   }
 
   /** Gives a request its room. */
-  give(request: IncomingMessage, response: ServerResponse): void {
+  give(request: IncomingMessage & { [roomKey]?: Room }, response: ServerResponse): void {
     let taken = 0;
-    rooms.set(request, {
+    request[roomKey] = {
       take: (size) => {
         if (size <= smallBytes) return true;
         const more = size - taken;
@@ -46,7 +50,7 @@ export class BodyMemory {
         taken = size;
         return true;
       },
-    });
+    };
   }
 }
 

@@ -275,4 +275,24 @@ describe('readBody', () => {
     end();
     await ask(half);
   });
+
+  it('leaves what belongs to a request to the collection of young objects', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
+    const memory = new BodyMemory(1024 ** 2);
+    const come = (count: number) => {
+      for (let n = 0; n < count; n++) {
+        const request = {} as IncomingMessage;
+        const response = Object.assign(new EventEmitter(), { req: request, weight: new Array(1000).fill(n) });
+        memory.give(request, response as object as ServerResponse);
+      }
+      // Twice, since what has seen one of them is young no more.
+      for (let times = 0; times < 2; times++) collect({ type: 'minor' });
+      return process.memoryUsage().heapUsed;
+    };
+    come(1000);
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    expect(come(2000) - before).toBeLessThan(4 * 1024 ** 2);
+  });
 });

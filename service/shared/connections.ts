@@ -28,6 +28,11 @@ const maxWaiting = 16;
  */
 const lingerMs = 1000;
 
+/** Where a connection has its talk; why not in a WeakMap, body-memory.ts says. */
+const talkKey = Symbol('talk');
+
+type TalkingSocket = Socket & { [talkKey]?: Talk };
+
 /** What is going on on one connection. */
 interface Talk {
   /** Whether it came when there were too many. */
@@ -46,7 +51,6 @@ interface Talk {
 export class Connections {
   readonly #max: number;
   readonly #note: (problem: ConnectionProblem) => void;
-  readonly #talks = new WeakMap<Socket, Talk>();
   #open = 0;
 
   /** `note` is told of each connection that is ended or not served. */
@@ -91,7 +95,11 @@ export class Connections {
     const before = talk.inHand.at(-1);
     talk.inHand.push(response);
     talk.latest = response;
-    response.once('close', () => talk.inHand.splice(talk.inHand.indexOf(response), 1));
+    response.once('close', () => {
+      talk.inHand.splice(talk.inHand.indexOf(response), 1);
+      // What comes now belongs to no request before it, and an idle connection has none to keep.
+      if (talk.latest === response && response.req.complete) talk.latest = undefined;
+    });
     if (!before) go();
     else if (talk.inHand.length > maxWaiting) {
       this.#note('malformed');
@@ -151,13 +159,9 @@ export class Connections {
     socket.once('close', () => clearTimeout(timer));
   }
 
-  #talk(socket: Socket): Talk {
-    let talk = this.#talks.get(socket);
-    if (!talk) {
-      talk = { isSpare: false, inHand: [], latest: undefined, isOver: false };
-      this.#talks.set(socket, talk);
-    }
-    return talk;
+  #talk(socket: TalkingSocket): Talk {
+    socket[talkKey] ??= { isSpare: false, inHand: [], latest: undefined, isOver: false };
+    return socket[talkKey];
   }
 }
 
