@@ -109,7 +109,7 @@ export class Passage {
 
   async #read(exchange: Exchange, told: Served | undefined): Promise<Read> {
     const { path, request } = exchange;
-    const asked = new Asked(path, await readBody(request.raw, this.#config.maxBodyMiB * 1024 ** 2));
+    const asked = new Asked(path, await readBody(request, this.#config.maxBodyMiB * 1024 ** 2));
     const model = this.#counted(told?.key ?? unknownModel, 'unknown_model', () => this.#find(asked.given, told));
     exchange.isFor(model.key);
     const body = this.#bodyFor(model, asked);

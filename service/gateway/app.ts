@@ -103,7 +103,7 @@ export class Gateway {
   async #handle(exchange: Exchange): Promise<Ended> {
     const { path, request } = exchange;
     const caller = this.#keys.identify(request.headers);
-    const body = await readBody(request.raw, this.#config.maxBodyMiB * 1024 ** 2);
+    const body = await readBody(request, this.#config.maxBodyMiB * 1024 ** 2);
     const members = topLevelMembers(body);
     const { given, at: nameAt } = modelNameIn(path, body, members);
     const target = this.#routing.find(given);

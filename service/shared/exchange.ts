@@ -1,8 +1,9 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyInstance } from 'fastify';
 import type { Drain } from './drain.ts';
 import { errorBody, messageIn, Refusal, shuttingDown } from './errors.ts';
-import { allowedRequestHeaders, type Headers, requestIdHeader } from './headers.ts';
-import { hopHeaders } from './http.ts';
+import { addHeaders, allowedRequestHeaders, type HeaderList, type Headers, requestIdHeader } from './headers.ts';
+import { addDirectRoute, hopHeaders } from './http.ts';
 import type { Logger } from './logging.ts';
 import { Meter, type Usage } from './meter.ts';
 import { type RequestMetrics, unknownModel } from './metrics.ts';
@@ -21,7 +22,9 @@ export interface Hop {
 }
 
 /** Where a request goes, and what goes there. */
-export interface Destination extends Pick<Upward, 'dispatcher' | 'headers' | 'body' | 'declines'> {
+export interface Destination extends Pick<Upward, 'dispatcher' | 'body' | 'declines'> {
+  /** What goes there beside the client's headers and the request's id. */
+  headers: Headers;
   timeoutSeconds: number;
   /** Where it answers. */
   url: string;
@@ -46,7 +49,7 @@ export interface Client {
 
 /** One request on its way through a hop. */
 export class Exchange implements Client {
-  readonly request: FastifyRequest;
+  readonly request: IncomingMessage;
   readonly path: string;
   /** When it came, in ms of `performance.now()`. */
   readonly began = performance.now();
@@ -54,7 +57,9 @@ export class Exchange implements Client {
   readonly answerHeaders: Headers = {};
   /** Undefined while tracing is off. */
   readonly trace: RequestTrace | undefined;
-  readonly #reply: FastifyReply;
+  readonly #response: ServerResponse;
+  /** By which both hops' logs know the request. */
+  readonly #id: string;
   readonly #hop: Hop;
   readonly #meter: Meter;
   #model: string | undefined;
@@ -62,13 +67,14 @@ export class Exchange implements Client {
   /** Told what the answer cost in tokens when it has ended, as far as it says so. */
   onUsage?: (usage: Usage) => void;
 
-  constructor(request: FastifyRequest, reply: FastifyReply, path: string, hop: Hop) {
+  constructor(request: IncomingMessage, response: ServerResponse, id: string, path: string, hop: Hop) {
     this.request = request;
     this.path = path;
-    this.#reply = reply;
+    this.#response = response;
+    this.#id = id;
     this.#hop = hop;
     this.#meter = new Meter((seconds) => hop.metrics.betweenChunks(this.model, seconds));
-    this.trace = tracing.begin(path, request);
+    this.trace = tracing.begin(path, id, request.headers);
   }
 
   /** Key of the model that the request is for. */
@@ -83,32 +89,33 @@ export class Exchange implements Client {
   }
 
   get hasLeft(): boolean {
-    return this.#reply.raw.destroyed;
+    return this.#response.destroyed;
   }
 
   /** Calls back when the client leaves, or has got its answer. */
   onLeave(callback: () => void): void {
-    this.#reply.raw.once('close', callback);
+    this.#response.once('close', callback);
   }
 
   /** Sends the request on, and its answer back unless that is declined or fails before it has begun. */
-  async forward({ timeoutSeconds, headers, url, isHop, resends = 0, ...destination }: Destination): Promise<Outcome> {
+  async forward({ dispatcher, body, headers, timeoutSeconds, url, isHop, ...more }: Destination): Promise<Outcome> {
     const { request, path, model } = this;
     const { metrics } = this.#hop;
     const meter = this.#meter;
     metrics.started(model);
-    const sent = this.trace?.send({ model, url, isHop, resends });
-    const outcome = await forward(this.#reply.raw, {
-      ...destination,
+    const sent = this.trace?.send({ model, url, isHop, resends: more.resends ?? 0 });
+    const list = allowedRequestHeaders(request.headers);
+    addHeaders(list, headers);
+    if (sent) addHeaders(list, sent.headers);
+    list.push(requestIdHeader, this.#id);
+    const outcome = await forward(this.#response, {
+      dispatcher,
       path,
-      headers: {
-        ...allowedRequestHeaders(request.headers),
-        ...headers,
-        ...sent?.headers,
-        [requestIdHeader]: request.id,
-      },
+      headers: list,
+      body,
       timeoutMs: timeoutSeconds * 1000,
       answerHeaders: this.#allHeaders(),
+      declines: more.declines,
       inStream: (status, body) => eventOf(refusalOf(status, body)),
       onStart: (status, received) => {
         this.#stopBeating();
@@ -126,25 +133,24 @@ export class Exchange implements Client {
    * with comments, which every client of server-sent events ignores.
    */
   beat(): void {
-    const { raw } = this.#reply;
+    const response = this.#response;
     this.#beating ??= setInterval(() => {
-      if (!raw.headersSent && !raw.destroyed) {
-        this.#reply.hijack();
-        const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
-        raw.writeHead(200, { ...headers, ...this.#allHeaders() });
+      if (!response.headersSent && !response.destroyed) {
+        const headers = ['content-type', 'text/event-stream', 'cache-control', 'no-cache'];
+        response.writeHead(200, [...headers, ...this.#allHeaders()]);
       }
-      raw.write(': waiting\n\n');
+      response.write(': waiting\n\n');
     }, heartbeatMs);
   }
 
   /** Whether the answer's first line has gone out, so that an error has to be said within it. */
   get isOpen(): boolean {
-    return this.#reply.raw.headersSent;
+    return this.#response.headersSent;
   }
 
   /** Ends an open answer with an error that the client reports. */
   fail(refusal: Refusal): void {
-    this.#reply.raw.end(eventOf(refusal));
+    this.#response.end(eventOf(refusal));
   }
 
   finished(status: number): void {
@@ -163,8 +169,11 @@ export class Exchange implements Client {
     this.trace?.end({ status, model, firstSeconds });
   }
 
-  #allHeaders(): Headers {
-    return { ...hopHeaders(this.request, this.#hop.drain), ...this.answerHeaders };
+  #allHeaders(): HeaderList {
+    const list: HeaderList = [];
+    addHeaders(list, hopHeaders(this.#id, this.#hop.drain));
+    addHeaders(list, this.answerHeaders);
+    return list;
   }
 
   #stopBeating(): void {
@@ -179,48 +188,33 @@ export function addProxyRoute(
   path: string,
   handle: (exchange: Exchange) => Promise<Ended>,
 ): void {
-  app.route({
-    method: 'POST',
-    url: path,
-    handler: async (request, reply) => {
-      const exchange = new Exchange(request, reply, path, hop);
-      const leave = hop.drain.enter();
-      let status = 500;
-      let cause: string | undefined;
-      try {
-        if (hop.drain.refusing) {
-          throw shuttingDown();
-        }
-        const outcome = await handle(exchange);
-        reply.hijack();
-        status = statusOf(outcome);
-        if (outcome.kind === 'cut') cause = `the answer was cut short: ${reasonOf(outcome.cause)}`;
-      } catch (error) {
-        if (error instanceof Refusal) status = error.status;
-        cause = reasonOf(error as Error);
-        if (exchange.isOpen) exchange.fail(error instanceof Refusal ? error : new Refusal(500, 'internal error'));
-        else throw error;
-      } finally {
-        leave();
-        exchange.finished(status);
-        const milliseconds = Math.round(performance.now() - exchange.began);
-        const level = status >= 500 ? 'warn' : 'info';
-        // A refusal's message may hold what the client wrote.
-        const why = status >= 500 && { cause };
-        hop.log[level](
-          {
-            requestId: request.id,
-            traceId: exchange.trace?.id,
-            model: exchange.model,
-            route: path,
-            status,
-            milliseconds,
-            ...why,
-          },
-          'request',
-        );
+  addDirectRoute(app, path, async (request, response, requestId) => {
+    const exchange = new Exchange(request, response, requestId, path, hop);
+    const leave = hop.drain.enter();
+    let status = 500;
+    let cause: string | undefined;
+    try {
+      if (hop.drain.refusing) {
+        throw shuttingDown();
       }
-    },
+      const outcome = await handle(exchange);
+      status = statusOf(outcome);
+      if (outcome.kind === 'cut') cause = `the answer was cut short: ${reasonOf(outcome.cause)}`;
+    } catch (error) {
+      if (error instanceof Refusal) status = error.status;
+      cause = reasonOf(error as Error);
+      if (exchange.isOpen) exchange.fail(error instanceof Refusal ? error : new Refusal(500, 'internal error'));
+      else throw error;
+    } finally {
+      leave();
+      exchange.finished(status);
+      const milliseconds = Math.round(performance.now() - exchange.began);
+      const level = status >= 500 ? 'warn' : 'info';
+      // A refusal's message may hold what the client wrote.
+      const why = status >= 500 && { cause };
+      const { model, trace } = exchange;
+      hop.log[level]({ requestId, traceId: trace?.id, model, route: path, status, milliseconds, ...why }, 'request');
+    }
   });
 }
 

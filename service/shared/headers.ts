@@ -18,17 +18,25 @@ const responseHeaders = ['cache-control', 'content-encoding', 'content-length', 
 
 export type Headers = Record<string, string>;
 
+/** Headers as they go over the wire: each name is followed by its value. Made for every message, a list costs less than an object. */
+export type HeaderList = string[];
+
 const pick = (names: string[]) => (from: IncomingHttpHeaders) => {
-  const headers: Headers = {};
+  const headers: HeaderList = [];
   for (const name of names) {
     const value = from[name];
-    if (typeof value === 'string') headers[name] = value;
+    if (typeof value === 'string') headers.push(name, value);
   }
   return headers;
 };
 
 export const allowedRequestHeaders = pick(requestHeaders);
 export const allowedResponseHeaders = pick(responseHeaders);
+
+/** Adds headers to a list of them. */
+export function addHeaders(list: HeaderList, headers: Headers): void {
+  for (const name of Object.keys(headers)) list.push(name, headers[name]!);
+}
 
 /** The client's request id if it is sane, or a new one. */
 export function requestIdOf(headers: IncomingHttpHeaders): string {

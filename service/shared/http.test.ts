@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
@@ -8,7 +9,7 @@ import { readBody } from './body.ts';
 import type { ConnectionProblem } from './connections.ts';
 import { Drain } from './drain.ts';
 import { Refusal } from './errors.ts';
-import { createApp, type HttpLimits } from './http.ts';
+import { addDirectRoute, createApp, type HttpLimits } from './http.ts';
 import { createLogger } from './logging.ts';
 
 /** An app that notes which requests reach its routes, and what its connections did wrong. */
@@ -28,13 +29,15 @@ class Door implements AsyncDisposable {
       limits: { checkInterval: 20, ...limits },
       onConnectionProblem: (problem) => this.problems.push(problem),
     });
-    for (const path of ['/api/x', '/v1/x']) {
-      this.app.post(path, async (request) => {
-        const body = await readBody(request.raw, 1024 ** 2);
-        this.bodies.push(body.toString('latin1'));
-        return { size: body.length };
-      });
-    }
+    const sizeOf = async (request: IncomingMessage) => {
+      const body = await readBody(request, 1024 ** 2);
+      this.bodies.push(body.toString('latin1'));
+      return { size: body.length };
+    };
+    this.app.post('/api/x', ({ raw }) => sizeOf(raw));
+    addDirectRoute(this.app, '/v1/x', async (request, response) => {
+      response.end(JSON.stringify(await sizeOf(request)));
+    });
     this.app.get<{ Params: { id: string } }>('/held/:id', ({ params: { id } }, reply) => {
       this.held.push({ id, finish: () => reply.send(id) });
     });

@@ -2,20 +2,20 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { lastWords } from './errors.ts';
-import { allowedResponseHeaders, type Headers } from './headers.ts';
+import { allowedResponseHeaders, type HeaderList } from './headers.ts';
 
 /** A request on its way up. */
 export interface Upward {
   dispatcher: Dispatcher;
   path: string;
-  headers: Headers;
+  headers: HeaderList;
   /** A stream is passed on as it comes. */
   body: Buffer | Readable;
   timeoutMs: number;
   /** Headers for the answer, beside those from above. */
-  answerHeaders: Headers;
+  answerHeaders: HeaderList;
   /** Whether an answer of this status is not for the client: the caller gets it, and can try elsewhere. */
-  declines?(status: number): boolean;
+  declines?: ((status: number) => boolean) | undefined;
   /** Told of what goes down, as it goes. */
   onStart?(status: number, headers: IncomingHttpHeaders): void;
   onData?(chunk: Buffer): void;
@@ -121,9 +121,10 @@ export function forward(response: ServerResponse, up: Upward): Promise<Outcome> 
             return;
           }
           const passed = allowedResponseHeaders(answer);
-          response.writeHead(code, { ...passed, ...up.answerHeaders });
+          passed.push(...up.answerHeaders);
+          response.writeHead(code, passed);
           // A stream's client hears that its answer has begun, even if the first byte takes long.
-          if (passed['content-length'] === undefined) response.flushHeaders();
+          if (answer['content-length'] === undefined) response.flushHeaders();
         },
         onResponseData(given, chunk) {
           if (kept) {

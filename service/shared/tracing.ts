@@ -1,6 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { FastifyRequest } from 'fastify';
 import type { Tracing as Settings } from '../../schema/types.ts';
 import type { Logger } from './logging.ts';
 import type { Recorder, RequestTrace, Source } from './spans.ts';
@@ -23,8 +23,8 @@ export class Tracing {
   #complainedAt = -Infinity;
 
   /** Begins the trace of a request that came on a route; undefined while tracing is off. */
-  begin(route: string, request: FastifyRequest): RequestTrace | undefined {
-    return this.#recorder?.begin(route, request.id, request.headers);
+  begin(route: string, requestId: string, headers: IncomingHttpHeaders): RequestTrace | undefined {
+    return this.#recorder?.begin(route, requestId, headers);
   }
 
   /**
