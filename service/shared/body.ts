@@ -119,9 +119,13 @@ export function topLevelMembers(body: Buffer): Map<string, Span> {
  */
 export const folded = (key: string) => key.toLowerCase().replaceAll('ſ', 's');
 
+/** Keys as clients write them: nothing in them needs decoding or folding. */
+const usualKey = /^[a-z_]+$/;
+
 function foldedKey(body: Buffer, start: number, end: number): string {
   if (end - start > maxKeyBytes) throw new Refusal(400, `the request body has a key of more than ${maxKeyBytes} bytes`);
-  return folded(String(parse(body, start, end)));
+  const written = body.toString('latin1', start + 1, end - 1);
+  return usualKey.test(written) ? written : folded(String(parse(body, start, end)));
 }
 
 /** The name at a span; undefined for null, which Ollama's decoder takes as absent. */

@@ -61,8 +61,8 @@ export class Meter {
   usage(): Usage | undefined {
     if (!this.#succeeded) return undefined;
     const end = this.#tail.toString('latin1', 0, this.#tailSize);
-    const read = lastNumber(end, /"(?:prompt_eval_count|prompt_tokens)":\s*(\d+)/g);
-    const written = lastNumber(end, /"(?:eval_count|completion_tokens)":\s*(\d+)/g);
+    const read = lastNumber(end, '"prompt_eval_count":', '"prompt_tokens":');
+    const written = lastNumber(end, '"eval_count":', '"completion_tokens":');
     if (read !== undefined || written !== undefined) return { read: read ?? 0, written: written ?? 0 };
     // The last event is [DONE], the one before it has no content.
     return this.#isEvents ? { read: 0, written: Math.max(0, this.#events - 2) } : undefined;
@@ -73,8 +73,13 @@ export class Meter {
   }
 }
 
-function lastNumber(text: string, pattern: RegExp): number | undefined {
-  let found: number | undefined;
-  for (const match of text.matchAll(pattern)) found = Number(match[1]);
-  return found;
+const number = /\s*(\d+)/y;
+
+/** The number that follows the last of two keys. */
+function lastNumber(text: string, oneKey: string, otherKey: string): number | undefined {
+  const [one, other] = [text.lastIndexOf(oneKey), text.lastIndexOf(otherKey)];
+  if (one < 0 && other < 0) return undefined;
+  number.lastIndex = one > other ? one + oneKey.length : other + otherKey.length;
+  const found = number.exec(text);
+  return found ? Number(found[1]) : undefined;
 }

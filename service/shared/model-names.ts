@@ -28,8 +28,10 @@ export class ModelNames<Model extends NamedModel> {
 
   /** The model that a client means by its key, by an alias, or by a name that Ollama would take for it. */
   resolve(given: string): Model | undefined {
+    const model = this.#byKey.get(given);
+    if (model) return model;
     const name = canonicalName(given);
-    return this.#byKey.get(given) ?? this.#byName.get(name) ?? this.#byFurtherName.get(name);
+    return this.#byName.get(name) ?? this.#byFurtherName.get(name);
   }
 
   /** The same; throws a Refusal where there is none. */
@@ -42,7 +44,7 @@ export class ModelNames<Model extends NamedModel> {
 
 /** Whether Ollama itself would take what the client wrote for the model. */
 export function isOllamaName({ name }: { name: string }, given: string): boolean {
-  return canonicalName(given) === canonicalName(name);
+  return given === name || canonicalName(given) === canonicalName(name);
 }
 
 /** How the body of a request names its model, and where; throws a Refusal when it does not. */
