@@ -79,5 +79,6 @@ describe('errors in the dialect of the path', () => {
     });
     expect(JSON.parse((await get(`${fleet.url}/v1/files`)).text).error.type).toBe('invalid_request_error');
     expect((await fleet.ask('/drain', {})).status).toBe(404);
+    expect((await fleet.ask('/api/*enerate', {})).status).toBe(404);
   });
 });

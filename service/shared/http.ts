@@ -168,7 +168,9 @@ export function createApp(log: Logger, drain: Drain, options: AppOptions = {}): 
 
   app.setNotFoundHandler((request, reply) => {
     const path = pathOf(request);
-    const allowed = ['GET', 'POST'].filter((method) => app.hasRoute({ method, url: path }));
+    // A star would be taken for a route's, and thrown back where it is none.
+    const methods = path.includes('*') ? [] : ['GET', 'POST'];
+    const allowed = methods.filter((method) => app.hasRoute({ method, url: path }));
     const refusal =
       allowed.length > 0
         ? new Refusal(405, `${request.method} is not the way to ask for ${path}: use ${allowed.join(' or ')}`)
