@@ -1,6 +1,7 @@
-import { Counter, Gauge, Histogram } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
 import type { Priority } from '../../schema/types.ts';
 import { RequestMetrics } from '../shared/metrics.ts';
+import { TallyHistogram } from '../shared/tally.ts';
 
 /** Why a request got no place at a replica, or was not even to wait for one. */
 export type RejectionReason =
@@ -25,7 +26,7 @@ export interface ServerState {
 /** The metrics of a gateway: those of its requests, of the lines before the models, and of the replicas behind. */
 export class GatewayMetrics extends RequestMetrics {
   readonly #depth: Gauge<'model' | 'priority'>;
-  readonly #wait: Histogram<'model' | 'priority'>;
+  readonly #wait: TallyHistogram;
   readonly #rejected: Counter<'model' | 'reason'>;
   readonly #retries: Counter<'model' | 'reason'>;
   readonly #fallbacks: Counter<'model' | 'answered_by'>;
@@ -42,7 +43,7 @@ export class GatewayMetrics extends RequestMetrics {
       labelNames: ['model', 'priority'],
       registers,
     });
-    this.#wait = new Histogram({
+    this.#wait = new TallyHistogram({
       name: 'model_queue_wait_seconds',
       help: 'Time that a request waited for a place at a replica, in seconds; 0 for one that found room at once.',
       labelNames: ['model', 'priority'],
@@ -92,7 +93,7 @@ export class GatewayMetrics extends RequestMetrics {
   }
 
   waited(model: string, priority: Priority, seconds: number): void {
-    this.#wait.observe({ model, priority }, seconds);
+    this.#wait.of(model, priority).observe(seconds);
   }
 
   rejected(model: string, reason: RejectionReason): void {
