@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { checkGatewayConfig } from '../../service/gateway/routing.ts';
 import { parseConfig } from '../../service/shared/config.ts';
-import { agentConfig, gatewayConfig, nginxConfig, roomy } from './candidates.ts';
+import { agentConfig, gatewayConfig, nginxConfig, readImage, roomy } from './candidates.ts';
 
 const fleet = { ollamaUrl: 'http://127.0.0.1:11434', models: ['bench-0', 'bench-1'], ...roomy };
 
@@ -23,4 +23,10 @@ it('has nginx pass on to Ollama over connections that it keeps, without holding 
   for (const line of ['listen 127.0.0.1:8081;', 'server 127.0.0.1:11434;', 'keepalive 512;', 'proxy_buffering off;']) {
     expect(config).toContain(line);
   }
+});
+
+it('starts Node as the image does', () => {
+  const { flags, environment } = readImage();
+  expect(flags).toEqual([expect.stringMatching(/^--max-semi-space-size=\d+$/)]);
+  expect(environment).toEqual({ NODE_ENV: 'production', MALLOC_ARENA_MAX: expect.stringMatching(/^\d+$/) });
 });

@@ -65,6 +65,7 @@ export async function startCandidate(
     jobs.push(job);
     return job;
   };
+  const image = readImage();
   const service = async (component: 'gateway' | 'agent', config: object) => {
     const port = await freePort();
     const args = ['--host', '127.0.0.1', '--port', `${port}`, '--metrics-port', `${await freePort()}`];
@@ -74,8 +75,8 @@ export async function startCandidate(
     const job = launch(
       component,
       process.execPath,
-      [...imageFlags(), ...nodeArgs(component), main, '--config', file, ...args, '--drain-delay', '0'],
-      { PATH: process.env.PATH, NODE_ENV: 'production' },
+      [...image.flags, ...nodeArgs(component), main, '--config', file, ...args, '--drain-delay', '0'],
+      { PATH: process.env.PATH, ...image.environment },
     );
     const url = `http://127.0.0.1:${port}`;
     await job.answers(run, `${url}/health/ready`);
@@ -116,10 +117,14 @@ export async function startCandidate(
 }
 
 /** What the image gives Node. */
-function imageFlags(): string[] {
+export function readImage(): { flags: string[]; environment: Record<string, string> } {
   const dockerfile = readFileSync(path.join(root, 'service/Dockerfile'), 'utf8');
   const [, ...flags] = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)![1]!) as string[];
-  return flags;
+  const settings = /^ENV (.*)$/m
+    .exec(dockerfile)![1]!
+    .split(' ')
+    .map((setting) => setting.split('=') as [string, string]);
+  return { flags, environment: Object.fromEntries(settings) };
 }
 
 function write(run: Run, name: string, text: string): string {

@@ -22,7 +22,7 @@ describe('the tokens of an answer', () => {
   const stream = `${`{"response":"a","done":false}\n`.repeat(300)}{"response":"",${last}\n`;
   const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
 
-  it.each([1, 7, 100, 2047, 2048, 2049, 100_000])('are those of the last object, in pieces of %d bytes', (size) => {
+  it.each([1, 7, 100, 1023, 1024, 1025, 100_000])('are those of the last object, in pieces of %d bytes', (size) => {
     expect(usageOf(ndjson, cut(stream, size))).toEqual({ read: 26, written: 298 });
   });
 

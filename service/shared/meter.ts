@@ -9,7 +9,7 @@ export interface Usage {
 }
 
 /** What is kept of an answer's end, in bytes: Ollama says its counts last, after everything that can be long. */
-const tailBytes = 2048;
+const tailBytes = 1024;
 
 const event = Buffer.from('data:');
 
