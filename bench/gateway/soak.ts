@@ -25,11 +25,15 @@ interface Sample {
   memoryMB: number;
 }
 
-/** Memory and sockets of gateway and agent while clients come, and leave when they like. */
-export async function soak(run: Run, { minutesOfSoak }: Settings): Promise<Figure[]> {
+/**
+ * Memory and sockets of gateway and agent, or of the gateway alone where the agent is no candidate, while clients come, and
+ * leave when they like.
+ */
+export async function soak(run: Run, { minutesOfSoak, candidates }: Settings): Promise<Figure[]> {
   await using stack = new AsyncDisposableStack();
   const ollama = stack.use(await FakeOllama.start(run, { models, chunks, intervalMs }));
-  const candidate = stack.use(await startCandidate(run, 'agent', { ollamaUrl: ollama.url, models, ...roomy }));
+  const name = candidates.includes('agent') ? 'agent' : 'gateway';
+  const candidate = stack.use(await startCandidate(run, name, { ollamaUrl: ollama.url, models, ...roomy }));
   const { jobs } = candidate;
   const socketsBefore = jobs.map(({ openSockets }) => openSockets);
   const samples = jobs.map(() => [] as Sample[]);

@@ -94,7 +94,8 @@ export function createApp(log: Logger, drain: Drain, options: AppOptions = {}): 
   const serveDirectly = (serve: Serve, request: IncomingMessage, response: ServerResponse) => {
     const id = requestIdOf(request.headers);
     const refuse = (error: Error, isLast = drain.draining) => {
-      if (response.headersSent) return void response.destroy();
+      // Nobody is there to be told, or an answer is cut short that has begun.
+      if (response.destroyed || response.headersSent) return void response.destroy();
       const refusal = error instanceof Refusal ? error : unforeseen(error, log, id);
       const body = JSON.stringify(errorBody(pathOf(request), refusal));
       const headers: HeaderList = [requestIdHeader, id, 'content-type', 'application/json; charset=utf-8'];
