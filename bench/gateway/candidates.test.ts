@@ -27,6 +27,9 @@ it('has nginx pass on to Ollama over connections that it keeps, without holding 
 
 it('starts Node as the image does', () => {
   const { flags, environment } = readImage();
-  expect(flags).toEqual([expect.stringMatching(/^--max-semi-space-size=\d+$/)]);
+  expect(flags).toEqual([
+    expect.stringMatching(/^--max-semi-space-size=\d+$/),
+    '--disable-warning=ExperimentalWarning',
+  ]);
   expect(environment).toEqual({ NODE_ENV: 'production', MALLOC_ARENA_MAX: expect.stringMatching(/^\d+$/) });
 });

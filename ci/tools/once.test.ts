@@ -135,15 +135,21 @@ describe('withLock', () => {
 
   it('keeps others out until it is released, and tells them that they wait', async () => {
     const order: string[] = [];
+    const held = Promise.withResolvers<void>();
+    const told = Promise.withResolvers<void>();
     const first = withLock(lock(), async () => {
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      held.resolve();
+      await told.promise;
       order.push('first');
     });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await held.promise;
     await withLock(
       lock(),
       async () => void order.push('second'),
-      () => order.push('waiting'),
+      () => {
+        order.push('waiting');
+        told.resolve();
+      },
     );
     await first;
     expect(order).toEqual(['waiting', 'first', 'second']);

@@ -21,11 +21,12 @@ async function start(
   models: Models = one,
   prepare: (ollama: FakeOllama) => void = () => {},
   more: Partial<AgentConfig> = {},
+  drainDelayMs = 100,
 ) {
   stack = new AsyncDisposableStack();
   const ollama = stack.use(await FakeOllama.start(Object.values(models).map(({ name }) => name)));
   prepare(ollama);
-  const agent = stack.use(await startAgent(agentConfig(ollama.url, models, more), 100));
+  const agent = stack.use(await startAgent(agentConfig(ollama.url, models, more), drainDelayMs));
   return { ollama, agent };
 }
 
@@ -250,12 +251,14 @@ describe('requests', () => {
 describe('drain', () => {
   it('is not ready at once, serves a little longer, then refuses, and answers when nothing is in flight', async () => {
     let finish = () => {};
-    const { agent } = await start(one, ({ answers }) => {
+    const holdsOpen = ({ answers }: FakeOllama) => {
       answers['/api/chat'] = (response) => {
         response.writeHead(200).write('{}\n');
         finish = () => response.end('{"done":true}\n');
       };
-    });
+    };
+    // A busy machine takes a while between two requests of this test.
+    const { agent } = await start(one, holdsOpen, {}, 2000);
     await ready(agent);
     const running = await open(`${agent.url}/api/chat`, { model: 'small' });
     let answered = false;
