@@ -53,6 +53,7 @@ export function valuesOf(registry: Registry): Values {
       maxBodyMiB: 32,
       queue: { depth: 128, waitSeconds: 60, holdSeconds: 300 },
       apiKeys: { enabled: false, existingSecret: '', secretKey: 'keys.json' },
+      statusPage: { enabled: true },
       logLevel: 'info',
     },
     agent: {

@@ -1,4 +1,14 @@
-import type { LogLevel, ModelAlias, OllamaName, Priority, Queue, RunnerOptions, ServerName, Tracing } from './types.ts';
+import type {
+  LogLevel,
+  ModelAlias,
+  OllamaName,
+  OptionalObjectName,
+  Priority,
+  Queue,
+  RunnerOptions,
+  ServerName,
+  Tracing,
+} from './types.ts';
 
 /**
  * What the chart tells the entry points of the service image, each in one JSON file of a ConfigMap. The service reads a
@@ -40,6 +50,20 @@ export interface GatewayConfig {
   logLevel: LogLevel;
   /** Where its traces go; left out for nowhere. */
   tracing?: Tracing;
+  /** What its status page shows beside its own; left out where it has none. */
+  statusPage?: StatusPage;
+}
+
+/** Where a status page gets what others know. */
+export interface StatusPage {
+  /** Name of the gateways' Service, whose EndpointSlices say where the others are; empty outside of a cluster. */
+  service: OptionalObjectName;
+  /**
+   * The ports for metrics of the other gateways, where nothing else tells of them.
+   * @maxItems 1000
+   * @uniqueItems true
+   */
+  peers?: HopUrl[];
 }
 
 /** A model as the gateway sees it. */
@@ -81,12 +105,32 @@ export interface GatewayServer {
    * @maximum 512
    */
   slots: number;
+  /** How many pods it is to have; left out where that is not known. */
+  pods?: PodRange;
   /**
    * US dollars that a replica costs in an hour; left out where it is not known.
    * @minimum 0
    * @maximum 100000
    */
   costPerHour?: number;
+}
+
+/** A range of pods. */
+export interface PodRange {
+  /**
+   * Fewest pods.
+   * @asType integer
+   * @minimum 0
+   * @maximum 1000
+   */
+  min: number;
+  /**
+   * Most pods.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1000
+   */
+  max: number;
 }
 
 /**
@@ -154,6 +198,12 @@ export interface AgentConfig {
    * @maxLength 64
    */
   ollamaUrl: string;
+  /**
+   * Folder of Ollama's models, in which the progress of their download is seen; left out where nothing is downloaded.
+   * @minLength 1
+   * @maxLength 4096
+   */
+  modelsFolder?: string;
   /**
    * Requests that one loaded model answers at the same time.
    * @asType integer

@@ -518,6 +518,8 @@ export interface Gateway {
   queue: Queue;
   /** Whose requests are answered. */
   apiKeys: ApiKeys;
+  /** A page at `/ui` on the gateway's own port that shows how the fleet is. */
+  statusPage: StatusPage;
   /** How much it writes to its log. */
   logLevel: LogLevel;
 }
@@ -552,6 +554,15 @@ export interface ApiKeys {
    * @maxLength 253
    */
   secretKey: string;
+}
+
+/**
+ * The status page. Where API keys are asked for, it shows the models that a visitor's key may ask; without keys, whoever
+ * reaches the gateway sees them all.
+ */
+export interface StatusPage {
+  /** Whether it is served. */
+  enabled: boolean;
 }
 
 /** The Service `model-management`. */

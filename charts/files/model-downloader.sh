@@ -5,12 +5,18 @@
 # A line of models.list is: key|name to pull|name to serve|digest of the pulled manifest, or empty|checksum of all of it.
 # A model that is there is noted in $OLLAMA_MODELS/.model-management/KEY with that checksum and its manifest's, last of all:
 # half a model is never noted, and one that has to be made differently, or that a pull of its name replaced, is made again.
+#
+# A pull tells in .model-management/.progress what it does, for the agents that have the volume too: lines of a word and what
+# there is to say, up to the line `end`. It is written over in place and in one go, which a full volume allows.
 set -u
 
 mode=$1
 list=$MODEL_SPECS/models.list
 notes=$OLLAMA_MODELS/.model-management
+progress=$notes/.progress
 attempts=5
+# What is told: the model in hand, the attempt, when its pull began, and how often one failed on this volume and why the last.
+key= attempt=0 since=0 failures=0 word= error=
 
 # The shell is the container's first process: without a trap it would not hear SIGTERM, and with one it hears it only
 # between commands, so that whatever takes long runs in the background and is waited for.
@@ -38,6 +44,26 @@ end() {
 say() { echo "$(date -u +%FT%TZ) model-downloader: $*"; }
 die() { say "$*"; end; exit 1; }
 
+tell() {
+  { printf '%-4095.4095s\n' "state $1
+model $key
+attempt $attempt
+attempts $attempts
+since $since
+failures $failures
+reason $word
+error $(echo "$error" | tr -s '\n' ' ' | cut -c 1-2000)
+end
+" 1<>"$progress"; } 2>/dev/null
+}
+
+# Takes note of a failure: in one word, and in a sentence.
+failed() {
+  failures=$((failures + 1)) word=$1 error=$2
+  tell failed
+}
+give_up() { failed "$1" "$2"; die "$2"; }
+
 # The file of a model's manifest: host, namespace and tag default as Ollama's do.
 manifest() {
   name=${1%:*} tag=${1##*:}
@@ -58,30 +84,31 @@ sum_of() { sha256sum "$(manifest "$1")" 2>/dev/null | cut -d ' ' -f 1; }
 
 noted() { [ -f "$(manifest "$3")" ] && [ "$(cat "$notes/$1" 2>/dev/null)" = "$2 $(sum_of "$3")" ]; }
 
-# What an error of `ollama pull` means to the one who reads this log. Sets $reason, and $again when another try may help.
+# What an error of `ollama pull` means to the one who reads this log. Sets $reason, $kind to that in one word, and $again when
+# another try may help.
 explain() {
   again=
   case $1 in
     *'no space left on device'*)
-      reason="no space: the volume of $OLLAMA_MODELS is full ($(df -h "$OLLAMA_MODELS" | awk 'NR == 2 { print $4 " of " $2 " left" }')): raise cache.size of the server or sharedCache.size" ;;
+      kind=no_space reason="no space: the volume of $OLLAMA_MODELS is full ($(df -h "$OLLAMA_MODELS" | awk 'NR == 2 { print $4 " of " $2 " left" }')): raise cache.size of the server or sharedCache.size" ;;
     *'digest mismatch'*)
-      reason='wrong digest: what arrived is not what the manifest names; it was thrown away' again=yes ;;
+      kind=wrong_digest reason='wrong digest: what arrived is not what the manifest names; it was thrown away' again=yes ;;
     *'file does not exist'* | *'manifest unknown'* | *'not found'*)
-      reason='no such model: the registry has none of this name and tag: check models.*.pull and modelRegistry.host' ;;
+      kind=no_such_model reason='no such model: the registry has none of this name and tag: check models.*.pull and modelRegistry.host' ;;
     *'invalid model name'*)
-      reason='no name of a model: write model:tag, namespace/model:tag or host/namespace/model:tag in models.*.pull' ;;
+      kind=bad_name reason='no name of a model: write model:tag, namespace/model:tag or host/namespace/model:tag in models.*.pull' ;;
     *'unknown parameter'* | *'invalid '*' value'*)
-      reason='Ollama does not take a parameter of it: check models.*.parameters' ;;
+      kind=bad_parameter reason='Ollama does not take a parameter of it: check models.*.parameters' ;;
     *'HTTP response to HTTPS client'*)
-      reason='the registry speaks plain HTTP: set modelRegistry.insecure, or give it a certificate' ;;
+      kind=plain_http reason='the registry speaks plain HTTP: set modelRegistry.insecure, or give it a certificate' ;;
     *x509* | *certificate*)
-      reason="the registry's certificate is not trusted: give it one that is, or set modelRegistry.insecure" ;;
+      kind=certificate reason="the registry's certificate is not trusted: give it one that is, or set modelRegistry.insecure" ;;
     *unauthorized* | *denied*)
-      reason='the registry refuses access: check that the model is public, or use a mirror by modelRegistry.host' ;;
+      kind=refused reason='the registry refuses access: check that the model is public, or use a mirror by modelRegistry.host' ;;
     *'no such host'* | *'server misbehaving'* | *'connection refused'* | *'no route to host'* | *'network is unreachable'* | *timeout* | *'connection reset'* | *EOF*)
-      reason='no route: the registry does not answer: check DNS, network policies and modelRegistry' again=yes ;;
+      kind=no_route reason='no route: the registry does not answer: check DNS, network policies and modelRegistry' again=yes ;;
     *)
-      reason='unexpected' again=yes ;;
+      kind=unexpected reason='unexpected' again=yes ;;
   esac
 }
 
@@ -95,8 +122,9 @@ watch() {
 
 pull() {
   key=$1 from=$2 served=$3 digest=$4 checksum=$5
-  attempt=1 pause=2
+  attempt=1 pause=2 since=$(date +%s)
   while :; do
+    tell pulling
     say "$key: pulling $from (attempt $attempt of $attempts)"
     started=$(date +%s)
     # Without the lock, which it would keep for as long as its sleep lasts.
@@ -109,10 +137,11 @@ pull() {
     wait $watcher 2>/dev/null
     watcher=
     [ $status -eq 0 ] && break
-    error=$(tr '\r' '\n' <"$HOME/pull.log" | grep -i 'error' | tail -n 1)
+    said=$(tr '\r' '\n' <"$HOME/pull.log" | grep -i 'error' | tail -n 1)
     # Ollama says in its own log why a download stalls, and on the terminal only that it did.
-    explain "$error $(grep -h 'no space left on device' "$HOME/serve.log" | tail -n 1)"
-    say "$key: pulling $from failed: $reason. Ollama says: ${error:-nothing, exit status $status}"
+    explain "$said $(grep -h 'no space left on device' "$HOME/serve.log" | tail -n 1)"
+    failed "$kind" "$reason. Ollama says: ${said:-nothing, exit status $status}"
+    say "$key: pulling $from failed: $error"
     [ -n "$again" ] || die "$key: another try now would not help; the next start tries again"
     [ $attempt -lt $attempts ] || die "$key: giving up after $attempts attempts; what has arrived is kept and the next start goes on from there"
     say "$key: trying again in $pause s; what has arrived is kept"
@@ -124,16 +153,17 @@ pull() {
     have=sha256:$(sum_of "$from")
     if [ "$have" != "$digest" ]; then
       ollama rm "$from" >/dev/null 2>&1
-      die "$key: wrong digest: $from has the manifest $have, and models.$key.digest wants $digest: pull another tag, or correct the digest"
+      give_up wrong_digest "$key: wrong digest: $from has the manifest $have, and models.$key.digest wants $digest: pull another tag, or correct the digest"
     fi
   fi
+  tell building
   in_background ollama create "$served" -f "$MODEL_SPECS/$key.Modelfile" >"$HOME/create.log" 2>&1 || {
-    error=$(tr '\r' '\n' <"$HOME/create.log" | grep -i 'error' | tail -n 1)
-    explain "$error"
-    die "$key: building $served failed: $reason. Ollama says: $error"
+    said=$(tr '\r' '\n' <"$HOME/create.log" | grep -i 'error' | tail -n 1)
+    explain "$said"
+    give_up "$kind" "$key: building $served failed: $reason. Ollama says: $said"
   }
-  mkdir -p "$notes"
   echo "$checksum $(sum_of "$served")" >"$notes/.$key.$$" && mv "$notes/.$key.$$" "$notes/$key" || die "$key: cannot write to $notes: check the volume"
+  word= error=
   say "$key: $served is on disk"
 }
 
@@ -145,13 +175,18 @@ pull_all() {
     say 'another puller is writing to this volume; waiting for it to end'
     in_background flock 9
   }
+  # A volume too full for this fails the pull, which says so.
+  mkdir -p "$notes" 2>/dev/null
+  failures=$(sed -n '/^end$/q; s/^failures \([0-9]*\)$/\1/p' "$progress" 2>/dev/null)
+  failures=${failures:-0}
+  tell starting
   ollama serve >"$HOME/serve.log" 2>&1 &
   server=$!
   tries=0
   until ollama list >/dev/null 2>&1; do
-    kill -0 $server 2>/dev/null || die "ollama serve ended: $(tail -n 1 "$HOME/serve.log")"
+    kill -0 $server 2>/dev/null || give_up unexpected "ollama serve ended: $(tail -n 1 "$HOME/serve.log")"
     tries=$((tries + 1))
-    [ $tries -lt 60 ] || die 'ollama serve does not answer after a minute'
+    [ $tries -lt 60 ] || give_up unexpected 'ollama serve does not answer after a minute'
     sleep 1
   done
   while IFS='|' read -r key from served digest checksum <&3; do
@@ -161,6 +196,8 @@ pull_all() {
       pull "$key" "$from" "$served" "$digest" "$checksum"
     fi
   done 3<"$list"
+  key= attempt=0
+  tell done
   kill $server
   wait $server 2>/dev/null
 }

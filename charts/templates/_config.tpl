@@ -11,7 +11,8 @@
 {{- range $name, $it := .Values.resolved -}}
 {{- $server := dict
       "url" (include "model-management.serverUrl" (dict "root" $ "name" $name))
-      "slots" (add (int $it.server.ollama.parallel) (int $.Values.agent.allowance)) -}}
+      "slots" (add (int $it.server.ollama.parallel) (int $.Values.agent.allowance))
+      "pods" (dict "min" (int $it.server.replicas.min) "max" (int $it.server.replicas.max)) -}}
 {{- with $it.server.costPerHour }}{{ $_ := set $server "costPerHour" . }}{{ end -}}
 {{- $_ := set $servers $name $server -}}
 {{- range $alias, $model := $it.models -}}
@@ -26,7 +27,7 @@
         "holdSeconds" (int $model.queue.holdSeconds))) -}}
 {{- end -}}
 {{- end -}}
-{{- toPrettyJson (dict
+{{- $config := dict
       "models" $models
       "servers" $servers
       "namespace" .Release.Namespace
@@ -34,7 +35,11 @@
       "generationTimeoutSeconds" (int .Values.generationTimeoutSeconds)
       "maxBodyMiB" (int .Values.gateway.maxBodyMiB)
       "logLevel" .Values.gateway.logLevel
-      "tracing" (include "model-management.tracing" . | fromJson)) -}}
+      "tracing" (include "model-management.tracing" . | fromJson) -}}
+{{- if .Values.gateway.statusPage.enabled -}}
+{{- $_ := set $config "statusPage" (dict "service" (include "model-management.serviceName" .)) -}}
+{{- end -}}
+{{- toPrettyJson $config -}}
 {{- end -}}
 
 {{/* Where traces go. Takes the root; gives JSON. */}}
@@ -86,6 +91,9 @@ gives JSON.
       "loadTimeoutSeconds" (int .it.server.startup.loadSeconds)
       "generationTimeoutSeconds" (int .root.Values.generationTimeoutSeconds)
       "logLevel" .root.Values.agent.logLevel -}}
+{{- if ne .it.server.cache.mode "image" -}}
+{{- $_ := set $config "modelsFolder" "/models" -}}
+{{- end -}}
 {{- if not (hasKey . "forChecksum") -}}
 {{- $_ := set $config "tracing" (include "model-management.tracing" .root | fromJson) -}}
 {{- end -}}

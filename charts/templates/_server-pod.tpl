@@ -1,6 +1,6 @@
 {{/*
-Spec of a server's pods: the model-downloader brings the models, the agent stands in front of Ollama, and Ollama listens
-on loopback alone, so that nothing on the network gets past the agent.
+Spec of a server's pods: the agent is there first and tells what is going on, the model-downloader brings the models, and
+Ollama listens on loopback alone, so that nothing on the network gets past the agent.
 Takes: root, name, it (a resolved server).
 */}}
 {{- define "model-management.serverPod" -}}
@@ -10,11 +10,11 @@ Takes: root, name, it (a resolved server).
       "serviceAccount" (include "model-management.serversName" .root)) }}
 terminationGracePeriodSeconds: {{ include "model-management.graceSeconds" .root }}
 initContainers:
+  - name: agent
+    {{- include "model-management.agent" . | nindent 4 }}
   - name: model-downloader
     {{- include "model-management.modelDownloader" (dict "root" .root "ollama" $server.ollama "resources" $server.resources
           "mode" (get (dict "ephemeral" "pull" "shared" "wait" "image" "verify") $server.cache.mode)) | nindent 4 }}
-  - name: agent
-    {{- include "model-management.agent" . | nindent 4 }}
 containers:
   - name: ollama
     image: {{ include "model-management.image" (dict "root" .root "image" $server.ollama.image) | quote }}
@@ -151,7 +151,7 @@ ephemeral:
 {{- end -}}
 {{- end -}}
 
-{{/* The agent: a native sidecar, so that it is there before Ollama and goes after it. Takes: root, it (a resolved server). */}}
+{{/* The agent: a native sidecar, there before the models and Ollama, and gone after it. Takes: root, it (a resolved server). */}}
 {{- define "model-management.agent" -}}
 image: {{ include "model-management.image" (dict "root" .root "image" .root.Values.image) | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -192,6 +192,12 @@ volumeMounts:
   - name: model-specs
     mountPath: /etc/model-management/config.json
     subPath: config.json
+  {{- if ne .it.server.cache.mode "image" }}
+  # How far a download is, it reads from the disk.
+  - name: models
+    mountPath: /models
+    readOnly: true
+  {{- end }}
 {{- end -}}
 
 {{/*

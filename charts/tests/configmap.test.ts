@@ -46,14 +46,36 @@ describe('the configuration of the service', () => {
         'a.1': { name: 'library/a:7b', server: 'x-packed', ...unsaid.gateway },
         b: { name: 'b', server: 'x-packed', ...unsaid.gateway },
       },
-      servers: { 'x-packed': { url: 'http://x-packed.007.svc:8080', slots: 2 } },
+      servers: { 'x-packed': { url: 'http://x-packed.007.svc:8080', slots: 2, pods: { min: 1, max: 1 } } },
       namespace: '007',
       apiKeysFile: '',
       generationTimeoutSeconds: 600,
       maxBodyMiB: 1024,
       logLevel: 'info',
       tracing: { endpoint: '', sampleRatio: 1 },
+      statusPage: { service: 'x-model-management' },
     });
+  });
+
+  test('omits the status page when it is off', async () => {
+    const rendered = await render({ gateway: { statusPage: { enabled: false } } });
+    expect(configOf('GatewayConfig', rendered.get('ConfigMap', gateway).data)).not.toHaveProperty('statusPage');
+  });
+
+  test('renders how many pods each server is to have', async () => {
+    const rendered = await render(fleet({ a: { replicas: { min: 0, max: 7 } }, b: { replicas: { min: 2, max: 2 } } }));
+    const { servers } = configOf('GatewayConfig', rendered.get('ConfigMap', gateway).data);
+    expect([servers.a.pods, servers.b.pods]).toEqual([
+      { min: 0, max: 7 },
+      { min: 2, max: 2 },
+    ]);
+  });
+
+  test('renders where agents see how far a download is, when they are not in an image already', async () => {
+    const image = { mode: 'image', image: { reference: 'registry:5000/models:1' } };
+    const rendered = await render(fleet({ a: {}, b: { cache: { mode: 'shared' } }, c: { cache: image } }));
+    const folderOf = (name: string) => configOf('AgentConfig', rendered.get('ConfigMap', name).data).modelsFolder;
+    expect(['a', 'b', 'c'].map(folderOf)).toEqual(['/models', '/models', undefined]);
   });
 
   test('renders further names, fallbacks and the queue of each model as it says, and otherwise as the gateway does', async () => {
@@ -111,6 +133,7 @@ describe('the configuration of the service', () => {
       loadTimeoutSeconds: 86_400,
       generationTimeoutSeconds: 86_400,
       logLevel: 'debug',
+      modelsFolder: '/models',
       tracing: { endpoint: '', sampleRatio: 1 },
     });
   });

@@ -3,7 +3,7 @@ import type { Container, PodSpec } from './kinds.ts';
 import { fleet, model, render } from './render.ts';
 
 const pod = (spec: PodSpec) => {
-  const [downloader, agent] = spec.initContainers!;
+  const [agent, downloader] = spec.initContainers!;
   return { downloader: downloader!, agent: agent!, ollama: spec.containers[0]! };
 };
 
@@ -16,9 +16,9 @@ async function server(settings: object, rest: object = {}) {
 }
 
 describe('a server', () => {
-  test('renders the downloader, the agent as a native sidecar after it, and Ollama', async () => {
+  test('renders the agent as a native sidecar that is there from the first, the downloader, and Ollama', async () => {
     const { pod: spec, downloader, agent, ollama } = await server({});
-    expect(spec.initContainers!.map(({ name }) => name)).toEqual(['model-downloader', 'agent']);
+    expect(spec.initContainers!.map(({ name }) => name)).toEqual(['agent', 'model-downloader']);
     expect(spec.containers.map(({ name }) => name)).toEqual(['ollama']);
     expect(downloader.restartPolicy).toBeUndefined();
     expect(agent.restartPolicy).toBe('Always');
@@ -226,6 +226,18 @@ describe('the cache of a server', () => {
     const rendered = await render(fleet({ a: settings, b: settings, c: own }));
     expect(rendered.get('Deployment', 'a').spec.progressDeadlineSeconds).toBe(2400);
     expect(rendered.get('Deployment', 'c').spec.progressDeadlineSeconds).toBe(5400);
+  });
+});
+
+describe('the agent', () => {
+  test('renders the models for it to look at, and no more, where they are not in an image', async () => {
+    const image = { mode: 'image', image: { reference: 'registry:5000/models:1' } };
+    const mounts = async (cache: object) =>
+      (await server({ cache })).agent.volumeMounts.filter(({ name }) => name === 'models');
+    for (const mode of ['ephemeral', 'shared']) {
+      expect(await mounts({ mode })).toEqual([{ name: 'models', mountPath: '/models', readOnly: true }]);
+    }
+    expect(await mounts(image)).toEqual([]);
   });
 });
 

@@ -31,7 +31,7 @@ export class Downloader implements Disposable {
   ): Promise<Downloader> {
     const rendered = await render(fleet({ server: { models: Object.keys(models) } }, models, rest));
     const { initContainers } = rendered.get('Deployment', 'server').spec.template.spec;
-    const downloader = new Downloader(initContainers![0]!, environment);
+    const downloader = new Downloader(initContainers!.find(({ name }) => name === 'model-downloader')!, environment);
     downloader.tell(rendered.get('ConfigMap', 'server').data);
     return downloader;
   }

@@ -17,7 +17,7 @@ test('renders a pool for each server, of its pods alone and the port of their ag
       Object.entries(spec.selector.matchLabels).every(([key, value]) => template.metadata.labels[key] === value),
     );
     expect(chosen.map(([name]) => name)).toEqual([metadata.name]);
-    const [, agent] = chosen[0]![1].spec.initContainers!;
+    const [agent] = chosen[0]![1].spec.initContainers!;
     expect(spec.targetPorts).toEqual([{ number: agent!.ports!.find(({ name }) => name === 'http')!.containerPort }]);
   }
 });

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statfsSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
+import { Downloads } from '../../service/agent/downloads.ts';
 import { freePort } from '../../service/testing/ports.ts';
 import { Downloader } from './downloader.ts';
 import { Registry } from './registry.ts';
@@ -140,6 +142,69 @@ describe('a pull', () => {
       .digest('hex')}`;
     using downloader = await downloaderOf({ a: model('a', { pull: registry.name('tiny:1b'), digest }) });
     expect(await downloader.run('pull')).toMatchObject({ status: 0 });
+  });
+});
+
+describe('the progress of a pull, as an agent reads it', () => {
+  const read = (downloader: Downloader, failures: string[] = []) =>
+    new Downloads({
+      folder: downloader.models,
+      isWanted: () => true,
+      onFailure: (model, reason) => failures.push(`${model}: ${reason}`),
+    });
+
+  test('grows to the size of the model, and is over when it is built', async () => {
+    using downloader = await downloaderOf({
+      a: model('a', { pull: registry.name('tiny:1b') }),
+      b: model('b', { pull: registry.name('large:1b') }),
+    });
+    const downloads = read(downloader);
+    const seen: { bytes: number; totalBytes: number }[] = [];
+    registry.bytesPerSecond = 1_000_000;
+    try {
+      const pulling = downloader.start('pull');
+      while (pulling.running) {
+        const status = await downloads.status();
+        if (status?.model === 'b' && status.state === 'pulling' && status.bytes > 0) seen.push(status);
+        await sleep(100);
+      }
+      expect(await pulling.ended).toBe(0);
+    } finally {
+      registry.bytesPerSecond = 0;
+      downloads.stop();
+    }
+    // At its end some hundred bytes are thrown away again.
+    const bytes = seen.map((status) => Math.floor(status.bytes / 4096));
+    expect(bytes).toEqual(bytes.toSorted((a, b) => a - b));
+    expect(new Set(bytes).size).toBeGreaterThan(5);
+    expect(seen.some((status) => status.bytes < status.totalBytes / 2)).toBe(true);
+    // The licence of 4.4 MB and, shared with the model before, no weights.
+    expect(seen.at(-1)!.totalBytes).toBeGreaterThan(4_400_000);
+    expect(await downloads.status()).toBeUndefined();
+  });
+
+  test('says why a pull failed, on a full volume too, and counts on after a start', async () => {
+    using downloader = await downloaderOf({ a: model('a', { pull: registry.name('large:1b') }) });
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', downloader.models]);
+    const failures: string[] = [];
+    const downloads = read(downloader, failures);
+    try {
+      await downloads.status();
+      for (const count of [1, 2]) {
+        await downloader.run('pull');
+        expect(await downloads.status()).toMatchObject({
+          state: 'failed',
+          model: 'a',
+          failures: count,
+          reason: 'no_space',
+          error: expect.stringMatching(/^no space: the volume of .* raise cache\.size/),
+        });
+      }
+      expect(failures).toEqual(['a: no_space', 'a: no_space']);
+    } finally {
+      downloads.stop();
+      await run('umount', [downloader.models]);
+    }
   });
 });
 

@@ -286,7 +286,7 @@ describe('overrides with null', () => {
     const rendered = await render({ servers: { 'ollama-llama': { ollama: null, cache: { size: null } } } });
     const { initContainers, volumes } = rendered.get('Deployment', 'ollama-llama').spec.template.spec;
     expect(volumes[0]!.ephemeral!.volumeClaimTemplate.spec.resources.requests.storage).toBe('10Gi');
-    expect(initContainers![0]!.image).toMatch(/^ollama\/ollama:/);
+    expect(initContainers![1]!.image).toMatch(/^ollama\/ollama:/);
   });
 
   test('refuses the values when a key that is needed is null', async () => {

@@ -130,7 +130,8 @@ function stateOf(pod: Pod): { text: string; stuck?: string } {
       return { text: `${name}: ${reason}: ${state.waiting?.message ?? ''}`, stuck: name };
     }
   }
-  const initializing = initContainerStatuses.find(({ state, ready }) => state.running && !ready);
+  // The agent runs from the first; what comes after it is what is being waited for.
+  const initializing = initContainerStatuses.findLast(({ state, ready }) => state.running && !ready);
   if (initializing) return { text: `${initializing.name} is running` };
   return { text: phase === 'Running' ? 'starting' : phase.toLowerCase() };
 }

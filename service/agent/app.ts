@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import type { AgentConfig } from '../../schema/config.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -7,8 +8,10 @@ import { addHealth, ill, type Verdict, well } from '../shared/health.ts';
 import { createApp } from '../shared/http.ts';
 import type { Logger } from '../shared/logging.ts';
 import { modelRoutes } from '../shared/routes.ts';
+import type { AgentModelStatus, AgentStatus } from '../shared/status.ts';
 import { Upstreams } from '../shared/upstream.ts';
 import { Admission, type SlotCount } from './admission.ts';
+import { Downloads } from './downloads.ts';
 import { addListings } from './listings.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { Ollama } from './ollama.ts';
@@ -16,6 +19,8 @@ import { Passage } from './passage.ts';
 import { addReservations } from './reservations.ts';
 import { Residency } from './residency.ts';
 import { OllamaWatch } from './watch.ts';
+
+const mib = 1024 ** 2;
 
 /** The agent: it stands before the Ollama of its pod, which nothing else on the network can reach. */
 export class Agent {
@@ -26,6 +31,7 @@ export class Agent {
   readonly #watch: OllamaWatch;
   readonly #admission: Admission;
   readonly #residency: Residency;
+  readonly #downloads: Downloads | undefined;
   readonly #passage: Passage;
   #config: AgentConfig;
   /** Whether Ollama has gone since draining began. */
@@ -56,10 +62,17 @@ export class Agent {
       isOnDisk: (name) => this.#watch.hasOnDisk(name),
     });
     void drain.refused.then(() => this.#admission.close());
+    const { modelsFolder: folder } = config;
+    if (folder) {
+      const isWanted = () => !this.#onDisk().ok;
+      const onFailure = (model: string, reason: string) => metrics.downloadFailed(model, reason);
+      this.#downloads = new Downloads({ folder, isWanted, onFailure });
+    }
     this.#passage = new Passage(config, this.#admission, this.#residency, this.#upstreams, metrics);
     metrics.watch(() => {
       const { loadedOnce, residentCount, memory } = this.#residency;
-      return { loadedOnce, residentCount, memory, load: this.#admission.load() };
+      const download = async () => this.#downloads?.status();
+      return { loadedOnce, residentCount, memory, load: this.#admission.load(), download };
     });
     this.app = createApp(log, drain, { onConnectionProblem: (problem) => metrics.connectionProblem(problem) });
     for (const path of modelRoutes) {
@@ -76,6 +89,7 @@ export class Agent {
       drain,
       has: (key) => Object.hasOwn(this.#config.models, key),
     });
+    this.app.get('/status', () => this.#status());
     // A HEAD must not do what nothing undoes.
     this.app.get('/drain', { exposeHeadRoute: false }, async () => {
       await this.drain();
@@ -119,6 +133,7 @@ export class Agent {
   /** Ends what runs in the background, and what is still in flight. */
   destroy(): void {
     this.#residency.stop();
+    this.#downloads?.stop();
     this.#watch.stop();
     void this.#upstreams.destroy();
   }
@@ -142,6 +157,37 @@ export class Agent {
     const counts = this.#admission.counts();
     if (this.#drain.refusing) for (const count of Object.values(counts)) count.slots = 0;
     return counts;
+  }
+
+  async #status(): Promise<AgentStatus> {
+    const { server, memoryMiB } = this.#config;
+    const { ok, reason } = this.#ready();
+    const download = await this.#downloads?.status();
+    const slots = this.#slots();
+    const models = Object.entries(this.#residency.states).map(
+      ([key, { state, attempts, problem }]): [string, AgentModelStatus] => [
+        key,
+        { state, attempts, ...(problem !== undefined && { problem }), ...slots[key]! },
+      ],
+    );
+    return {
+      server,
+      pod: hostname(),
+      phase: this.#phase(download !== undefined),
+      problem: ok ? '' : reason,
+      ollama: this.#watch.version ?? null,
+      memoryBytes: memoryMiB * mib,
+      models: Object.fromEntries(models),
+      memory: this.#residency.memory,
+      ...(download && { download }),
+    };
+  }
+
+  #phase(isDownloading: boolean): AgentStatus['phase'] {
+    if (this.#drain.draining) return 'draining';
+    if (isDownloading) return 'downloading';
+    if (!this.#onDisk().ok) return 'starting';
+    return this.#residency.missing.length > 0 ? 'loading' : 'ready';
   }
 
   #live(): Verdict {

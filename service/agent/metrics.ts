@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
 import { RequestMetrics } from '../shared/metrics.ts';
+import type { DownloadStatus } from '../shared/status.ts';
 
 /** Why a request was not passed on to Ollama. */
 export type RejectionReason =
@@ -30,6 +31,8 @@ export interface AgentState {
   readonly memory: { model: string; ram: number; vram: number }[];
   /** Requests that are being answered, that wait, and how many could be answered at a time. */
   readonly load: { running: number; waiting: number; capacity: number };
+  /** What is being brought to the disk. */
+  download?(): Promise<DownloadStatus | undefined>;
 }
 
 const nothing: AgentState = {
@@ -46,6 +49,7 @@ export class AgentMetrics extends RequestMetrics {
   readonly #seconds: Histogram<'model' | 'result'>;
   readonly #unloads: Counter<'model' | 'reason'>;
   readonly #rejected: Counter<'model' | 'reason'>;
+  readonly #downloadFailures: Counter<'model' | 'reason'>;
 
   constructor() {
     super();
@@ -76,6 +80,28 @@ export class AgentMetrics extends RequestMetrics {
       labelNames: ['model', 'reason'],
       registers,
     });
+    this.#downloadFailures = new Counter({
+      name: 'model_download_failures_total',
+      help:
+        'Downloads of a model that failed while this pod waited for it, by reason: no_space, wrong_digest, no_such_model, ' +
+        'bad_name, bad_parameter, plain_http, certificate, refused, no_route, unexpected.',
+      labelNames: ['model', 'reason'],
+      registers,
+    });
+    const downloaded = (name: string, help: string, bytes: (status: DownloadStatus) => number) =>
+      new Gauge({
+        name,
+        help: `${help} of the model that is being downloaded; gone when all are on disk.`,
+        labelNames: ['model'],
+        registers,
+        async collect() {
+          const status = await state().download?.();
+          this.reset();
+          if (status?.model) this.set({ model: status.model }, bytes(status));
+        },
+      });
+    downloaded('model_download_bytes', 'Bytes that have arrived', ({ bytes }) => bytes);
+    downloaded('model_download_total_bytes', 'Bytes in all, as far as they are known,', ({ totalBytes }) => totalBytes);
     new Gauge({
       name: 'model_loaded',
       help: 'Whether the model was loaded once since Ollama started (1) or not yet (0).',
@@ -152,6 +178,10 @@ export class AgentMetrics extends RequestMetrics {
 
   unloaded(model: string, reason: UnloadReason): void {
     this.#unloads.inc({ model, reason });
+  }
+
+  downloadFailed(model: string, reason: string): void {
+    this.#downloadFailures.inc({ model, reason });
   }
 
   rejected(model: string, reason: RejectionReason): void {
