@@ -35,6 +35,7 @@ const environments = readdirSync(path.join(root, 'environments'), { withFileType
 export const checks: Check[] = [
   command('biome check', bin('biome'), ['check', '--error-on-warnings', '.']),
   command('tsc --noEmit', bin('tsc'), ['--noEmit']),
+  command('tsc --noEmit, the status page', bin('tsc'), ['--noEmit', '--project', 'service/gateway/ui']),
   command('gen-values --check', process.execPath, ['generator/main.ts', '--check']),
   command('helm lint', 'helm', ['lint', '--strict', 'charts'], 'cluster'),
   ...environments.map((name) => {

@@ -25,6 +25,8 @@ const packages = {
   buildah: 'buildah',
   mmdebstrap: 'mmdebstrap',
   '/usr/sbin/nginx': 'nginx',
+  chromium: 'chromium',
+  '/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf': 'fonts-liberation',
 } as const;
 
 export type SystemTool = keyof typeof packages;

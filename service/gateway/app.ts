@@ -10,6 +10,7 @@ import { createApp } from '../shared/http.ts';
 import type { Logger } from '../shared/logging.ts';
 import { modelNameIn } from '../shared/model-names.ts';
 import { modelRoutes } from '../shared/routes.ts';
+import type { GatewayModelStatus, GatewayStatus } from '../shared/status.ts';
 import { Upstreams } from '../shared/upstream.ts';
 import { affinityOf } from './affinity.ts';
 import { Catalog } from './catalog.ts';
@@ -21,9 +22,15 @@ import { addManagedRoutes } from './managed.ts';
 import type { GatewayMetrics, RejectionReason } from './metrics.ts';
 import { Passage } from './passage.ts';
 import { Routing, type Target } from './routing.ts';
+import { Board } from './status/board.ts';
+import { addStatusPage } from './status/routes.ts';
+import { nothingCounted } from './status/tally.ts';
 
 /** The routes whose requests may find the beginning of their prompt in a replica's cache. */
 const generationRoutes = new Set(['/api/generate', '/api/chat', '/v1/chat/completions', '/v1/completions']);
+
+/** The port at which gateways have their metrics in a cluster. */
+const usualMetricsPort = 9090;
 
 /** The gateway: what clients take for one big Ollama. */
 export class Gateway {
@@ -35,22 +42,32 @@ export class Gateway {
   readonly #fleet: Fleet;
   readonly #dispatcher: Dispatcher;
   readonly #passage: Passage;
+  readonly #board: Board;
+  readonly #id = randomUUID();
+  readonly #began = performance.now();
   #config: GatewayConfig;
   #routing: Routing;
 
-  constructor(config: GatewayConfig, keys: KeyRing, log: Logger, drain: Drain, metrics: GatewayMetrics) {
+  /** `metricsPort` is where this gateway has its metrics, and in a cluster all others. */
+  constructor(
+    config: GatewayConfig,
+    keys: KeyRing,
+    log: Logger,
+    drain: Drain,
+    metrics: GatewayMetrics,
+    metricsPort = usualMetricsPort,
+  ) {
     this.#config = config;
     this.#log = log;
     this.#metrics = metrics;
     this.#keys = keys;
     this.#routing = new Routing(config);
     this.#dispatcher = new Dispatcher(metrics);
-    const id = randomUUID();
-    this.#fleet = new Fleet(config, id, log, {
+    this.#fleet = new Fleet(config, this.#id, log, {
       changed: (replicas, model) => this.#dispatcher.pump(replicas, model),
       moved: (urls) => this.#upstreams.keep(urls),
     });
-    this.#passage = new Passage(id, this.#dispatcher, this.#upstreams, metrics);
+    this.#passage = new Passage(this.#id, this.#dispatcher, this.#upstreams, metrics);
     metrics.watch(() => this.#fleet.states());
     this.#configureLines();
     this.app = createApp(log, drain, { onConnectionProblem: (problem) => metrics.connectionProblem(problem) });
@@ -65,6 +82,18 @@ export class Gateway {
       log,
     );
     addListings(this.app, { catalog, routing: () => this.#routing, keys });
+    this.#board = new Board({
+      config: () => this.#config,
+      targets: () => this.#routing.targets,
+      podsOf: (server) => this.#fleet.podsOf(server),
+      own: () => this.status(),
+      gateways: () => this.#gateways(metricsPort),
+    });
+    addStatusPage(this.app, {
+      ...{ board: this.#board, drain, keys },
+      routing: () => this.#routing,
+      isOn: () => this.#config.statusPage !== undefined,
+    });
     // Ready says nothing about the servers: with one of them away, the others' models still have to be served.
     addHealth(this.app, {
       live: () => well,
@@ -92,8 +121,22 @@ export class Gateway {
     this.#configureLines();
   }
 
+  /** What it tells other gateways, for the status pages of all. */
+  status(): GatewayStatus {
+    const models = this.#routing.targets.flatMap(({ key, server }): [string, GatewayModelStatus][] => {
+      const counted = this.#metrics.tally.of(key);
+      const line = this.#dispatcher.line(key);
+      const inFlight = this.#fleet.replicasOf(server).inFlight(key);
+      if (!counted && inFlight === 0 && Object.keys(line.waiting).length === 0) return [];
+      return [[key, { ...(counted ?? nothingCounted), ...line, inFlight }]];
+    });
+    const upMs = performance.now() - this.#began;
+    return { id: this.#id, upMs, models: Object.fromEntries(models), ejected: this.#fleet.ejected };
+  }
+
   /** Cuts what is still open. */
   destroy(): void {
+    this.#board.close();
     this.#dispatcher.close();
     this.#fleet.close();
     this.#keys.close();
@@ -138,6 +181,16 @@ export class Gateway {
 
   #configureLines(): void {
     this.#dispatcher.configure(this.#routing.targets, (server) => this.#fleet.replicasOf(server));
+  }
+
+  /** Where gateways tell of themselves. */
+  #gateways(metricsPort: number): string[] {
+    const { service = '', peers = [] } = this.#config.statusPage ?? {};
+    const others = service === '' ? [] : this.#fleet.gatewaysOf(service);
+    return [
+      ...peers,
+      ...others.filter(({ isTerminating }) => !isTerminating).map(({ host }) => `http://${host}:${metricsPort}`),
+    ];
   }
 
   #describe({ key, name, server, url }: Target): object {

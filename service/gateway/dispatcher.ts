@@ -179,6 +179,17 @@ export class Dispatcher {
     return this.#lines.get(model)?.queue.size ?? 0;
   }
 
+  /** How many wait for a model, by priority, and how long the first of them has been waiting, in ms. */
+  line(model: string): { waiting: Partial<Record<Priority, number>>; oldestMs: number } {
+    const waiting: Partial<Record<Priority, number>> = {};
+    let first = Number.POSITIVE_INFINITY;
+    for (const { priority, wish } of this.#lines.get(model)?.queue ?? []) {
+      waiting[priority] = (waiting[priority] ?? 0) + 1;
+      first = Math.min(first, wish.since);
+    }
+    return { waiting, oldestMs: Math.max(0, performance.now() - first) };
+  }
+
   /** Refuses all that wait. */
   close(): void {
     for (const line of this.#lines.values()) {

@@ -56,7 +56,7 @@ async function follow(timing?: Partial<Timing>): Promise<EndpointWatch> {
 
 const last = (service: string) => told.findLast(([name]) => name === service)?.[1];
 
-type Endpoint = { addresses: string[]; conditions?: object };
+type Endpoint = { addresses: string[]; conditions?: object; targetRef?: object };
 const ready = (...addresses: string[]): Endpoint[] =>
   addresses.map((address) => ({
     addresses: [address],
@@ -98,6 +98,24 @@ describe('what it tells', () => {
     expect(told).toHaveLength(2);
   });
 
+  it('is of every pod too, by name, with how it is', async () => {
+    const [one] = ready('10.0.0.1');
+    api.put(
+      slice('one-a', 'one', [
+        { ...one!, targetRef: { kind: 'Pod', name: 'pod-b' } },
+        { addresses: ['10.0.0.2'], conditions: { ready: false }, targetRef: { kind: 'Pod', name: 'pod-a' } },
+        { addresses: ['10.0.0.3'], conditions: { ready: true, terminating: true } },
+      ]),
+    );
+    const started = await follow();
+    expect(started.podsOf('one')).toEqual([
+      { name: '10.0.0.3', host: '10.0.0.3', url: 'http://10.0.0.3:8080', isReady: true, isTerminating: true },
+      { name: 'pod-a', host: '10.0.0.2', url: 'http://10.0.0.2:8080', isReady: false, isTerminating: false },
+      { name: 'pod-b', host: '10.0.0.1', url: 'http://10.0.0.1:8080', isReady: true, isTerminating: false },
+    ]);
+    expect(started.podsOf('two')).toEqual([]);
+  });
+
   it('has brackets around addresses of IPv6, and those of one family alone', async () => {
     const six = { addressType: 'IPv6' };
     api.put(slice('one-6', 'one', ready('fd00::1'), six));
@@ -131,11 +149,11 @@ describe('what it tells', () => {
     expect(last('other')).toEqual(['http://10.0.0.2:8080']);
   });
 
-  it('asks for the slices of servers alone', async () => {
+  it('asks for the slices of servers and gateways alone', async () => {
     await follow();
     expect(api.asked.map(({ query }) => query.get('labelSelector'))).toEqual([
-      'app.kubernetes.io/part-of=model-management,app.kubernetes.io/component=server',
-      'app.kubernetes.io/part-of=model-management,app.kubernetes.io/component=server',
+      'app.kubernetes.io/part-of=model-management,app.kubernetes.io/component in (server,gateway)',
+      'app.kubernetes.io/part-of=model-management,app.kubernetes.io/component in (server,gateway)',
     ]);
     const { query } = api.asksFor('watch')[0]!;
     expect([query.get('allowWatchBookmarks'), query.get('timeoutSeconds')]).toEqual(['true', '290']);

@@ -9,10 +9,10 @@ import { type Backoff, waitMs } from './backoff.ts';
 /** Where Kubernetes puts what a pod needs to talk to the API server. */
 const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** What the Services of all servers are labelled with, whatever their release; their EndpointSlices inherit it. */
-const labelSelector = 'app.kubernetes.io/part-of=model-management,app.kubernetes.io/component=server';
+/** What the Services of all servers and gateways are labelled with, whatever their release; their EndpointSlices inherit it. */
+const labelSelector = 'app.kubernetes.io/part-of=model-management,app.kubernetes.io/component in (server,gateway)';
 
-/** The port of a Service at which the agents take requests. */
+/** The port of a Service at which its pods take requests. */
 const portName = 'http';
 
 /** How long the API server may take to begin an answer, or to go on with a list, in ms. */
@@ -54,8 +54,14 @@ export interface EndpointWatchOptions {
 interface EndpointSlice {
   metadata: { name: string; resourceVersion: string; labels?: Record<string, string> };
   addressType: string;
-  endpoints?: { addresses: string[]; conditions?: { ready?: boolean; terminating?: boolean } }[] | null;
+  endpoints?: Endpoint[] | null;
   ports?: { name?: string; port?: number }[] | null;
+}
+
+interface Endpoint {
+  addresses: string[];
+  conditions?: { ready?: boolean; terminating?: boolean };
+  targetRef?: { name?: string };
 }
 
 interface List {
@@ -67,19 +73,30 @@ type WatchEvent =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; object: EndpointSlice }
   | { type: 'ERROR'; object: { code: number; message: string } };
 
-/** The replicas that one slice names. */
+/** A pod behind a Service. */
+export interface KnownPod {
+  /** Its name, or where that is not told its address. */
+  name: string;
+  /** Its address, as a URL has it, and where it takes requests there. */
+  host: string;
+  url: string;
+  isReady: boolean;
+  isTerminating: boolean;
+}
+
+/** The pods that one slice names. */
 interface Known {
   service: string;
   addressType: string;
-  urls: string[];
+  pods: KnownPod[];
 }
 
 /** The version to watch from is not kept any more, as happens when a watch was away for long. */
 class Gone extends Error {}
 
 /**
- * Knows the ready pods behind the Services of a namespace, from their EndpointSlices. What is known stays while the API
- * server is away.
+ * Knows the pods behind the Services of a namespace, from their EndpointSlices. What is known stays while the API server is
+ * away.
  *
  * Made on undici, since all it takes is one GET: the informers of @kubernetes/client-node (30 MB installed) are known to
  * stop hearing without a word (its issues 596, 958, 1933), which here is what the tests are about.
@@ -111,11 +128,21 @@ export class EndpointWatch {
 
   /** The replicas of any Service of the servers, in a stable order. */
   urlsOf(service: string): string[] {
-    const slices = [...this.#slices.values()].filter((slice) => slice.service === service && slice.urls.length > 0);
+    const urls = this.#podsOf(service, ({ isReady, isTerminating }) => isReady && !isTerminating).map(({ url }) => url);
+    return [...new Set(urls)].sort();
+  }
+
+  /** Every pod of a Service that has an address, ready or not, in the order of their names. */
+  podsOf(service: string): KnownPod[] {
+    const byName = new Map(this.#podsOf(service, () => true).map((pod) => [pod.name, pod]));
+    return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #podsOf(service: string, isMeant: (pod: KnownPod) => boolean): KnownPod[] {
+    const slices = [...this.#slices.values()].filter((slice) => slice.service === service && slice.pods.some(isMeant));
     // Where a Service has both families, each pod is in slices of both.
     const addressType = slices.some((slice) => slice.addressType === 'IPv4') ? 'IPv4' : 'IPv6';
-    const urls = slices.flatMap((slice) => (slice.addressType === addressType ? slice.urls : []));
-    return [...new Set(urls)].sort();
+    return slices.filter((slice) => slice.addressType === addressType).flatMap(({ pods }) => pods.filter(isMeant));
   }
 
   close(): void {
@@ -200,7 +227,7 @@ export class EndpointWatch {
   }
 
   #keep(slice: EndpointSlice): void {
-    const known = replicasIn(slice);
+    const known = podsIn(slice);
     if (known) this.#slices.set(slice.metadata.name, known);
   }
 
@@ -271,17 +298,23 @@ async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string> {
   }
 }
 
-/** The ready replicas of a slice; undefined when it belongs to no Service or has not the port. */
-function replicasIn({ metadata, addressType, endpoints, ports }: EndpointSlice): Known | undefined {
+/** The pods of a slice; undefined when it belongs to no Service or has not the port. */
+function podsIn({ metadata, addressType, endpoints, ports }: EndpointSlice): Known | undefined {
   const service = metadata.labels?.['kubernetes.io/service-name'];
   const port = ports?.find(({ name }) => name === portName)?.port;
   if (!service || !port) return undefined;
-  // Whoever says nothing of being ready is, as the API defines it.
-  const ready = (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false && !conditions?.terminating);
-  const urls = ready.map(
-    ({ addresses: [address] }) => `http://${address!.includes(':') ? `[${address}]` : address}:${port}`,
-  );
-  return { service, addressType, urls };
+  const pods = (endpoints ?? []).map(({ addresses: [address], conditions, targetRef }): KnownPod => {
+    const host = address!.includes(':') ? `[${address}]` : address!;
+    return {
+      name: targetRef?.name ?? host,
+      host,
+      url: `http://${host}:${port}`,
+      // Whoever says nothing of being ready is, as the API defines it.
+      isReady: conditions?.ready !== false,
+      isTerminating: conditions?.terminating === true,
+    };
+  });
+  return { service, addressType, pods };
 }
 
 function ownApiServer(): ApiServer {

@@ -1,6 +1,6 @@
 import type { GatewayConfig } from '../../schema/config.ts';
 import type { Logger } from '../shared/logging.ts';
-import { EndpointWatch } from './endpoints.ts';
+import { EndpointWatch, type KnownPod } from './endpoints.ts';
 import type { ServerState } from './metrics.ts';
 import { Prober } from './prober.ts';
 import { ReplicaSet } from './replicas.ts';
@@ -72,6 +72,29 @@ export class Fleet {
         ?.list()
         .map(({ url }) => url) ?? []
     );
+  }
+
+  /** The pods of a server, ready or not; undefined as long as the cluster has not told of them. */
+  podsOf(server: string): KnownPod[] | undefined {
+    if (this.#watch) return this.#watch.known ? this.#watch.podsOf(server) : undefined;
+    return this.#servers
+      .get(server)
+      ?.list()
+      .map(({ url, state }) => {
+        const { hostname, host } = new URL(url);
+        return { name: host, host: hostname, url, isReady: state !== 'gone', isTerminating: state === 'gone' };
+      });
+  }
+
+  /** The pods of a Service of gateways; none outside of a cluster. */
+  gatewaysOf(service: string): KnownPod[] {
+    return this.#watch?.podsOf(service) ?? [];
+  }
+
+  /** Addresses of the replicas that failed and are asked no more. */
+  get ejected(): string[] {
+    const all = [...this.#servers.values()].flatMap((replicas) => replicas.list());
+    return all.flatMap(({ url, state }) => (state === 'ejected' ? [url] : []));
   }
 
   /** Every address of a replica. */

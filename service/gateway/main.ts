@@ -17,7 +17,14 @@ await runService('gateway', async () => {
   await trace();
   const metrics = new GatewayMetrics();
   const drain = new Drain(options.drainDelaySeconds * 1000, () => file.current.generationTimeoutSeconds * 1000);
-  const gateway = new Gateway(file.current, new KeyRing(file.current.apiKeysFile, log), log, drain, metrics);
+  const gateway = new Gateway(
+    file.current,
+    new KeyRing(file.current.apiKeysFile, log),
+    log,
+    drain,
+    metrics,
+    options.metricsPort,
+  );
   file.watch(log, (config) => {
     log.level = config.logLevel;
     gateway.configure(config);
@@ -31,5 +38,6 @@ await runService('gateway', async () => {
     file.close();
     gateway.destroy();
   };
-  return { options, service: { app: gateway.app, metrics, log, drain: end, stop } };
+  const status = () => gateway.status();
+  return { options, service: { app: gateway.app, metrics, status, log, drain: end, stop } };
 });

@@ -1,7 +1,9 @@
 import { Counter, Gauge } from 'prom-client';
 import type { Priority } from '../../schema/types.ts';
-import { RequestMetrics } from '../shared/metrics.ts';
+import type { Usage } from '../shared/meter.ts';
+import { RequestMetrics, unknownModel } from '../shared/metrics.ts';
 import { TallyHistogram } from '../shared/tally.ts';
+import { Tally } from './status/tally.ts';
 
 /** Why a request got no place at a replica, or was not even to wait for one. */
 export type RejectionReason =
@@ -14,6 +16,9 @@ export type RejectionReason =
   | 'key_limit'
   | 'key_model';
 
+/** Reasons that say that there was no room. */
+const forWantOfRoom: RejectionReason[] = ['queue_full', 'queue_timeout'];
+
 const priorities: Priority[] = ['interactive', 'standard', 'batch'];
 
 /** A server as its metrics show it. */
@@ -25,6 +30,8 @@ export interface ServerState {
 
 /** The metrics of a gateway: those of its requests, of the lines before the models, and of the replicas behind. */
 export class GatewayMetrics extends RequestMetrics {
+  /** The same for the status page. */
+  readonly tally = new Tally();
   readonly #depth: Gauge<'model' | 'priority'>;
   readonly #wait: TallyHistogram;
   readonly #rejected: Counter<'model' | 'reason'>;
@@ -92,12 +99,25 @@ export class GatewayMetrics extends RequestMetrics {
     for (const priority of priorities) this.#depth.set({ model, priority }, of(priority));
   }
 
+  override observe(model: string, route: string, status: number, seconds: number): void {
+    super.observe(model, route, status, seconds);
+    // Asking what a model is takes no model.
+    if (model !== unknownModel && route !== '/api/show') this.tally.ended(model, status, seconds);
+  }
+
+  override tokens(model: string, usage: Usage): void {
+    super.tokens(model, usage);
+    this.tally.wrote(model, usage.written);
+  }
+
   waited(model: string, priority: Priority, seconds: number): void {
     this.#wait.of(model, priority).observe(seconds);
+    this.tally.waited(model, seconds);
   }
 
   rejected(model: string, reason: RejectionReason): void {
     this.#rejected.inc({ model, reason });
+    if (forWantOfRoom.includes(reason)) this.tally.refused(model);
   }
 
   retried(model: string, reason: 'full' | 'failed'): void {

@@ -128,9 +128,13 @@ export class RequestMetrics {
   }
 }
 
-/** Serves /metrics, on a port of its own so that it never goes through an Ingress. */
-export function createMetricsServer(registry: Registry): Server {
+/** Serves /metrics and, where there is one, /status, on a port of its own so that they never go through an Ingress. */
+export function createMetricsServer(registry: Registry, status?: () => object): Server {
   return createServer((request, response) => {
+    if (status && request.url === '/status') {
+      response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(status()));
+      return;
+    }
     if (request.url !== '/metrics') {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('the metrics are at /metrics\n');
       return;

@@ -9,6 +9,8 @@ import type { Options } from './options.ts';
 export interface Service {
   app: FastifyInstance;
   metrics: RequestMetrics;
+  /** What it tells others of itself, beside its metrics. */
+  status?(): object;
   log: Logger;
   /** Lets go of the work in hand, as gently as the time allows. */
   drain(): Promise<void>;
@@ -35,9 +37,9 @@ export async function runService(
   }
 }
 
-async function listen({ app, metrics, log, drain, stop }: Service, options: Options): Promise<void> {
+async function listen({ app, metrics, status, log, drain, stop }: Service, options: Options): Promise<void> {
   const { host } = options;
-  const metricsServer = createMetricsServer(metrics.registry);
+  const metricsServer = createMetricsServer(metrics.registry, status);
   await app.listen({ host, port: options.port });
   metricsServer.listen(options.metricsPort, host);
   await once(metricsServer, 'listening');

@@ -69,17 +69,20 @@ export interface GatewayStatus {
 
 export interface GatewayModelStatus {
   requests: number;
-  /** Those of them that failed here or behind (5xx), and those that were refused for want of room (429). */
+  /** Those of them that failed here or behind (5xx). */
   errors: number;
+  /** Those that found the line full, or waited for their time in vain. */
   refused: number;
   /** Tokens of answers. */
   tokens: number;
+  /** Seconds from arrival to the last byte, of requests that were answered; in the line, of those that got a place. */
+  durations: Counts;
+  waits: Counts;
   /** Requests that are with replicas at the moment, and those that wait for one, by priority. */
   inFlight: number;
   waiting: Partial<Record<Priority, number>>;
-  /** Seconds from arrival to the last byte, of requests that were answered; those in the line, of all that left it. */
-  durations: Counts;
-  waits: Counts;
+  /** How long the first of those has been waiting, in ms; 0 where none waits. */
+  oldestMs: number;
 }
 
 /** How many values fell into each bucket (see histogram.ts), as [bucket, count] pairs; empty buckets are left out. */
