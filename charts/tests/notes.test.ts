@@ -46,3 +46,9 @@ test('renders where keys come from, and a client that sends one, when they are a
   expect(text).toContain('--header "Authorization: Bearer KEY" $OLLAMA_HOST/api/tags');
   expect(text).not.toMatch(/keys are off|ollama list/);
 });
+
+test('renders where the status page is, when there is one', async () => {
+  expect(await notes({})).toContain('\n  http://localhost:11434/ui/\n');
+  expect(await notes({ ingress: { enabled: true } })).toContain('\n  https://models.fineprint.ai/ui/\n');
+  expect(await notes({ gateway: { statusPage: { enabled: false } } })).not.toContain('/ui');
+});

@@ -70,6 +70,8 @@ async function upEmbedded(): Promise<void> {
   console.log(`
 The gateway is at ${url} on this machine, for any Ollama or OpenAI client:
   export OLLAMA_HOST=${url}
+How the fleet is, in a browser on this machine:
+  ${url}/ui/
 kubectl and helm, as for any cluster (or npm run tool -- kubectl …):
   export KUBECONFIG=${there.kubeconfig}
 What runs:       npm run status
@@ -98,7 +100,7 @@ async function upInContext(context: string): Promise<void> {
     forward.child.kill();
   }
   console.log(`
-Reach the gateway with any Ollama or OpenAI client:
+Reach the gateway with any Ollama or OpenAI client, and see how the fleet is at http://localhost:11434/ui/:
   kubectl --context ${context} -n ${namespace} port-forward service/${releaseName} 11434:80
 What runs:       npm run status -- --context ${context}
 Take it away:    npm run down -- --context ${context}`);
