@@ -4,6 +4,7 @@ import type { Queue } from '../../schema/types.ts';
 import { Refusal } from '../shared/errors.ts';
 import { createLogger } from '../shared/logging.ts';
 import type { Reservation } from '../shared/reservation.ts';
+import { until } from '../testing/client.ts';
 import { gatewayModel } from '../testing/hops.ts';
 import { Dispatcher, type Place, type Wish } from './dispatcher.ts';
 import { GatewayMetrics } from './metrics.ts';
@@ -194,7 +195,7 @@ describe('a request is refused', () => {
     configure([a], { waitSeconds: 0.05 });
     await dispatcher.acquire(wish());
     const waiting = follow(wish());
-    await sleep(100);
+    await until(() => waiting.refusal !== undefined);
     expect(waiting.refusal).toMatchObject({ status: 429, code: 'queue_timeout' });
     expect(dispatcher.waiting('small')).toBe(0);
   });
@@ -204,7 +205,7 @@ describe('a request is refused', () => {
     const waiting = follow(wish());
     await settle();
     expect(waiting.refusal).toBeUndefined();
-    await sleep(100);
+    await until(() => waiting.refusal !== undefined);
     expect(waiting.refusal).toMatchObject({ status: 503, retryAfter: 5 });
     expect(await metricOf('model_requests_rejected_total', 'reason="no_replica"')).toBe(1);
   });
