@@ -12,7 +12,7 @@ export interface FleetServer {
 }
 
 /** What each model of a server has for itself. */
-type OfModel = 'priority' | 'aliases' | 'fallbacks' | 'keepAlive' | 'runnerOptions' | 'queue';
+type OfModel = 'priority' | 'aliases' | 'fallbacks' | 'keepAlive' | 'runnerOptions' | 'queue' | 'alerts' | 'objectives';
 
 /** What holds for the server as a whole: its one model's choices, or what a pack of models comes to. */
 export type FleetServing = Omit<Serving, OfModel> & { kvCacheType: Server['ollama']['kvCacheType'] };

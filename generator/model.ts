@@ -1,5 +1,5 @@
 import type { ModelAlias, OllamaDuration, OllamaName, Priority, Queue, RunnerOptions } from '../schema/types.ts';
-import type { DeepPartial, Model, Server } from '../schema/values.ts';
+import type { AlertOverrides, DeepPartial, Model, ObjectiveOverrides, Server } from '../schema/values.ts';
 import type { GpuType } from './gpus.ts';
 
 /** What is true of a set of weights, whoever serves them. Every figure has its source. */
@@ -50,6 +50,10 @@ export interface Serving {
   runnerOptions?: RunnerOptions;
   /** Where its requests wait, as far as that is not as with every other. */
   queue?: Partial<Queue>;
+  /** From where on it is worth an alert, as far as that is not as with every other. */
+  alerts?: AlertOverrides;
+  /** What its clients may count on, as far as that is not as with every other of its priority. */
+  objectives?: ObjectiveOverrides;
   /** Type of the context's cache; f16 unless it has to be smaller. */
   kvCacheType?: Server['ollama']['kvCacheType'];
   /** Further settings of its server that nothing is derived from. */

@@ -2,6 +2,7 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { registryMistakes } from './checks.ts';
 import { type Environment, environmentOverrides, mergeValues } from './environment.ts';
 import { fleetOf } from './fleet.ts';
+import { monitoringOutputs } from './monitoring/outputs.ts';
 import type { Registry } from './registry.ts';
 import { type JsonSchema, madeBy, serviceConfigSchema, valuesSchema } from './schema.ts';
 import { valuesOf } from './values.ts';
@@ -36,6 +37,7 @@ export async function outputsOf(registry: Registry, environments: Record<string,
     { file: 'charts/values.yaml', text: chartYaml(values, schema, registry) },
     { file: 'charts/values.schema.json', text: json(schema) },
     { file: 'service/config.schema.json', text: json(await serviceConfigSchema()) },
+    ...monitoringOutputs(),
   ];
   for (const [name, environment] of Object.entries(environments)) {
     const own = environment.registry?.(registry);

@@ -46,12 +46,17 @@ export async function valuesSchema(values: Values): Promise<JsonSchema> {
     ...nothingRequired(properties.serverDefaults!),
     description: 'What this server says differently from `serverDefaults`.',
   };
-  // And so may each model of the queue that is the gateway's for all of them.
+  // And so may each model of what holds for all of them unless it says otherwise.
   const model = properties.models!.additionalProperties as JsonSchema;
-  model.properties!.queue = {
-    ...nothingRequired(properties.gateway!.properties!.queue!),
-    description: model.properties!.queue!.description!,
+  const { alerts, objectives } = properties.monitoring!.properties!;
+  const overridden = {
+    queue: properties.gateway!.properties!.queue!,
+    alerts: alerts!,
+    objectives: objectives!.properties!.standard!,
   };
+  for (const [key, all] of Object.entries(overridden)) {
+    model.properties![key] = { ...nothingRequired(all), description: model.properties![key]!.description! };
+  }
   const title = 'Values of the chart model-management';
   return { $schema: draft07, $comment: madeBy, title, ...withClosedMaps(schema) };
 }

@@ -71,6 +71,16 @@ export function valuesOf(registry: Registry): Values {
     },
     inferencePool: { enabled: false, endpointPicker: { service: '', port: 9002, failureMode: 'FailClose' } },
     tracing: { endpoint: '', sampleRatio: 1 },
+    monitoring: {
+      scrape: { method: 'annotations', labels: {}, intervalSeconds: 30 },
+      rules: { delivery: 'none', labels: {}, runbooksUrl: '' },
+      alerts: { memoryPercent: 85, gpuPercent: 90, queueWaitSeconds: 30, rejectedPercent: 1, restarts: 1 },
+      objectives: {
+        interactive: { availablePercent: 99.9, firstTokenSeconds: 5, firstTokenPercent: 95 },
+        standard: { availablePercent: 99.5, firstTokenSeconds: 20, firstTokenPercent: 95 },
+        batch: { availablePercent: 99, firstTokenSeconds: 160, firstTokenPercent: 90 },
+      },
+    },
     resourceQuota: { enabled: true },
     limitRange: { enabled: true },
     sharedCache: {
@@ -92,7 +102,7 @@ function modelsValues(registry: Registry, fleet: FleetServer[]): Values['models'
 
 function modelValues(alias: string, definition: ModelDefinition, home: FleetServer): Model {
   const { facts, modelfile, serving } = definition;
-  const { priority, aliases, fallbacks, keepAlive, runnerOptions, queue } = serving;
+  const { priority, aliases, fallbacks, keepAlive, runnerOptions, queue, alerts, objectives } = serving;
   return {
     name: servedName(alias, definition),
     pull: facts.name,
@@ -106,6 +116,8 @@ function modelValues(alias: string, definition: ModelDefinition, home: FleetServ
     memoryMiB: Math.ceil(loadedBytes(facts, { ...serving, ...home.serving }) / MiB),
     ...(runnerOptions && { runnerOptions }),
     ...(queue && { queue }),
+    ...(alerts && { alerts }),
+    ...(objectives && { objectives }),
   };
 }
 

@@ -89,6 +89,9 @@ export interface Values {
   /** Traces of requests, from the gateway and the agents; they take changes up without a restart. */
   tracing: Tracing;
 
+  /** How Prometheus finds what it scrapes, and which rules and alerts it gets (docs/monitoring.md). */
+  monitoring: Monitoring;
+
   /**
    * Upper bound of what the namespace may ask for, computed from the maximum of every server and the gateway; off where
    * the namespace holds anything else.
@@ -182,10 +185,18 @@ export interface Model {
   runnerOptions?: RunnerOptions;
   /** Where its requests wait; what it leaves unsaid is as `gateway.queue` says. */
   queue?: QueueOverrides;
+  /** From where on it is worth an alert; what it leaves unsaid is as `monitoring.alerts` says. */
+  alerts?: AlertOverrides;
+  /** What its clients may count on; what it leaves unsaid is as `monitoring.objectives` says for its priority. */
+  objectives?: ObjectiveOverrides;
 }
 
 /** What a model says differently from `gateway.queue`; its schema is made as that of ServerOverrides. */
 export type QueueOverrides = Partial<Queue>;
+
+/** The same for `monitoring.alerts`, and for `monitoring.objectives`. */
+export type AlertOverrides = Partial<Alerts>;
+export type ObjectiveOverrides = Partial<Objectives>;
 
 /**
  * Name of a Modelfile parameter.
@@ -662,3 +673,117 @@ export interface EndpointPicker {
   /** What happens while it does not answer: `FailClose` refuses requests, `FailOpen` sends them to any pod. */
   failureMode: 'FailOpen' | 'FailClose';
 }
+
+/** What Prometheus gets. */
+export interface Monitoring {
+  /** How it finds the pods of gateway and servers, each of which has its metrics at port 9090. */
+  scrape: Scrape;
+  /** The recording rules and alerts of docs/rules.md. */
+  rules: Rules;
+  /** From where on something is worth an alert; for a server of several models, the least of theirs holds. */
+  alerts: Alerts;
+  /** What clients may count on, by the priority of the model. */
+  objectives: ObjectivesByPriority;
+}
+
+/** How Prometheus finds pods. */
+export interface Scrape {
+  /**
+   * `annotations`: `prometheus.io/scrape` and its like on each pod; `podMonitor`: a PodMonitor of the Prometheus operator, whose
+   * CRDs have to be there; `none`: neither.
+   */
+  method: 'none' | 'annotations' | 'podMonitor';
+  /** Labels of the PodMonitor, by which the operator chooses it. */
+  labels: Record<QualifiedName, LabelValue>;
+  /**
+   * Seconds between two scrapes by the PodMonitor; the rules look at five minutes and need four scrapes in these.
+   * @asType integer
+   * @minimum 1
+   * @maximum 60
+   */
+  intervalSeconds: number;
+}
+
+/** Rules for Prometheus. */
+export interface Rules {
+  /**
+   * `prometheusRule`: a PrometheusRule of the Prometheus operator, whose CRDs have to be there; `configMap`: a ConfigMap for a
+   * Prometheus that reads rules from files; `none`: neither.
+   */
+  delivery: 'none' | 'configMap' | 'prometheusRule';
+  /** Labels of that object, by which the operator or a sidecar chooses it. */
+  labels: Record<QualifiedName, LabelValue>;
+  /**
+   * Address of the folder of the runbooks, without a slash at its end, that alerts point to; empty for their path in the
+   * repository alone.
+   * @pattern ^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*)?$
+   * @maxLength 512
+   */
+  runbooksUrl: string;
+}
+
+/** Bounds, over which there is an alert. */
+export interface Alerts {
+  /**
+   * Memory of a container in percent of its limit, without what the kernel can take back.
+   * @minimum 1
+   * @maximum 100
+   */
+  memoryPercent: number;
+  /**
+   * Use of a GPU in percent.
+   * @minimum 1
+   * @maximum 100
+   */
+  gpuPercent: number;
+  /**
+   * Time in seconds that one request in twenty waits longer than.
+   * @minimum 0.001
+   * @maximum 600
+   */
+  queueWaitSeconds: number;
+  /**
+   * Requests that are turned away for want of room, in percent of all.
+   * @minimum 0
+   * @maximum 100
+   */
+  rejectedPercent: number;
+  /**
+   * Restarts of one container in a quarter of an hour.
+   * @asType integer
+   * @minimum 0
+   * @maximum 100
+   */
+  restarts: number;
+}
+
+/** Objectives for each priority. */
+export interface ObjectivesByPriority {
+  /** Of models that people wait for. */
+  interactive: Objectives;
+  /** Of models that say nothing. */
+  standard: Objectives;
+  /** Of models that nobody waits for. */
+  batch: Objectives;
+}
+
+/** What clients may count on over four weeks; an alert tells when that is being used up too fast. */
+export interface Objectives {
+  /**
+   * Requests that are answered without a fault of ours, in percent.
+   * @minimum 50
+   * @maximum 99.99
+   */
+  availablePercent: number;
+  /** Time in seconds to the first word of an answer, the wait for a place included. */
+  firstTokenSeconds: FirstTokenSeconds;
+  /**
+   * Answers that begin within that time, in percent.
+   * @minimum 50
+   * @maximum 99.99
+   */
+  firstTokenPercent: number;
+}
+
+/** The times at which the histogram of the gateway has a bound: between them nobody can tell. */
+export type FirstTokenSeconds = 0.1 | 0.25 | 0.5 | 1 | 2.5 | 5 | 10 | 20 | 40 | 80 | 160 | 320;

@@ -43,3 +43,11 @@ Takes: root, component, server (optional).
 {{- define "model-management.labelValue" -}}
 {{- replace "+" "_" . | trunc 63 | regexFind "^.*[A-Za-z0-9]" -}}
 {{- end -}}
+
+{{/*
+Labels of an object that others choose by labels that the values name, which win over all others.
+Takes: root, component, labels.
+*/}}
+{{- define "model-management.objectLabels" -}}
+{{- mergeOverwrite (include "model-management.labels" . | fromYaml) .labels | toYaml -}}
+{{- end -}}

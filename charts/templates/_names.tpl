@@ -24,6 +24,11 @@ Takes: root, name, suffix (optional, with its dash).
 {{- include "model-management.name" (dict "root" . "name" "model-management-servers") -}}
 {{- end -}}
 
+{{/* Name of the rules for Prometheus. Takes the root. */}}
+{{- define "model-management.rulesName" -}}
+{{- include "model-management.name" (dict "root" . "name" "model-management-rules") -}}
+{{- end -}}
+
 {{/* Name of the claim of the cache mode `shared`. Takes the root. */}}
 {{- define "model-management.sharedClaimName" -}}
 {{- .Values.sharedCache.existingClaim | default (include "model-management.name" (dict "root" . "name" "model-management-models")) -}}

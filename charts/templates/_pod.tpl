@@ -70,6 +70,15 @@ limits:
   containerPort: 9090
 {{- end -}}
 
+{{/* Annotations by which a Prometheus without the operator finds what to scrape. Takes the root. */}}
+{{- define "model-management.scrapeAnnotations" -}}
+{{- if eq .Values.monitoring.scrape.method "annotations" -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: "9090"
+prometheus.io/path: /metrics
+{{- end -}}
+{{- end -}}
+
 {{/*
 Seconds from SIGTERM to SIGKILL: the longest answer may still be running, and half a minute is for everything around it.
 Takes the root.

@@ -15,10 +15,13 @@ const fleet = (server: object, rest: object = {}) => ({
     ...nothing(chartValues.models),
     one: { pull: 'one', system: 'Be brief.', memoryMiB: 100 },
     two: { pull: 'two' },
+    urgent: { pull: 'urgent', priority: 'interactive' },
+    patient: { pull: 'patient', priority: 'batch' },
   },
   servers: { ...nothing(chartValues.servers), only: server },
   ingress: { enabled: true },
   inferencePool: { enabled: true },
+  monitoring: { scrape: { method: 'podMonitor' }, rules: { delivery: 'prometheusRule' } },
   ...rest,
 });
 
@@ -29,7 +32,7 @@ const situations: object[] = [
   fleet({ models }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
   fleet({ models, resources: { gpu: 1 } }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
   fleet(
-    { models: ['one', 'two'] },
+    { models: ['one', 'two', 'urgent', 'patient'] },
     {
       gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
       inferencePool: { enabled: true, endpointPicker: { service: 'picker' } },

@@ -10,5 +10,6 @@ export default defineEnvironment({
     sharedCache: { storageClass: 'fast-ssd' },
     gateway: { replicas: { min: 3, max: 12 }, apiKeys },
     ingress: { enabled: true },
+    monitoring: { scrape: { method: 'podMonitor' }, rules: { delivery: 'prometheusRule' } },
   },
 });

@@ -23,5 +23,6 @@ export default defineEnvironment({
       host: 'staging.models.fineprint.ai',
       tls: { clusterIssuer: 'letsencrypt-staging' },
     },
+    monitoring: { scrape: { method: 'podMonitor' }, rules: { delivery: 'prometheusRule' } },
   },
 });

@@ -1,0 +1,101 @@
+{{/*
+The rules of a file under files/rules/, with the words of this release in place of the marks. Nothing in it is a template of
+Helm: the braces are for Prometheus. Takes: root, file; gives YAML.
+*/}}
+{{- define "model-management.rules" -}}
+{{- $runbooks := .root.Values.monitoring.rules.runbooksUrl | default "docs/runbooks" -}}
+{{- .root.Files.Get (printf "files/rules/%s" .file)
+      | replace "__namespace__" .root.Release.Namespace
+      | replace "__release__" .root.Release.Name
+      | replace "__prefix__" .root.Values.namePrefix
+      | replace "__claim__" (include "model-management.sharedClaimName" .root)
+      | replace "__puller__" (include "model-management.name" (dict "root" .root "name" "model-management-puller" "suffix" "-"))
+      | replace "__certificate__" .root.Values.ingress.tls.secretName
+      | replace "__runbooks__" $runbooks -}}
+{{- end -}}
+
+{{/*
+Rules that make constants of the values, for the others to join with: what each server is, and from where on something is
+worth an alert. One names every model, and each further one all models or servers that share a value: a rule for each of a
+thousand models would be as much as a ConfigMap holds. Takes the root; gives YAML.
+*/}}
+{{- define "model-management.constantRules" -}}
+{{- include "model-management.resolve" . -}}
+{{- $rules := list -}}
+{{- $release := dict "namespace" .Release.Namespace "release" .Release.Name -}}
+{{- $constants := dict -}}
+{{- $monitoring := .Values.monitoring -}}
+{{- range $it := .Values.resolved -}}
+{{- $least := deepCopy $monitoring.alerts -}}
+{{- $first := true -}}
+{{- range $alias, $model := .models -}}
+{{- $labels := merge (dict "model" $alias "server" $it.key "priority" $model.priority) $release -}}
+{{- $rules = append $rules (dict "record" "model:server:info" "expr" "vector(1)" "labels" $labels) -}}
+{{- $alerts := mergeOverwrite (deepCopy $monitoring.alerts) ($model.alerts | default dict) -}}
+{{- $objectives := mergeOverwrite (get $monitoring.objectives $model.priority | deepCopy) ($model.objectives | default dict) -}}
+{{- range $key, $value := $alerts -}}
+{{- $_ := set $least $key (ternary (float64 $value) (minf (get $least $key) $value) $first) -}}
+{{- end -}}
+{{- $first = false -}}
+{{- $seconds := toJson $objectives.firstTokenSeconds -}}
+{{- range list
+      (list "model:queue_wait_alert:seconds" "" (toJson $alerts.queueWaitSeconds))
+      (list "model:rejected_alert:ratio" "" (printf "%s / 100" (toJson $alerts.rejectedPercent)))
+      (list "model:slo_objective:ratio" "slo=available" (printf "%s / 100" (toJson $objectives.availablePercent)))
+      (list "model:slo_objective:ratio" "slo=first_token" (printf "%s / 100" (toJson $objectives.firstTokenPercent)))
+      (list "model:first_token_objective:info" (printf "le=%s" $seconds) "1") -}}
+{{- include "model-management.constant" (dict "all" $constants "of" "model" "name" $alias "is" .) -}}
+{{- end -}}
+{{- /* Prometheus 3 writes every bound with a fraction, 2 as it finds it. */ -}}
+{{- if not (contains "." $seconds) -}}
+{{- include "model-management.constant" (dict "all" $constants "of" "model" "name" $alias
+      "is" (list "model:first_token_objective:info" (printf "le=%s.0" $seconds) "1")) -}}
+{{- end -}}
+{{- end -}}
+{{- $server := .server -}}
+{{- $known := list
+      (list "server:parallel:requests" "" (toJson $server.ollama.parallel))
+      (list "server:replicas:min" "" (toJson $server.replicas.min))
+      (list "server:replicas:max" "" (toJson $server.replicas.max))
+      (list "server:download_budget:seconds" "" (toJson $server.startup.downloadSeconds))
+      (list "server:load_budget:seconds" "" (toJson $server.startup.loadSeconds))
+      (list "server:memory_alert:ratio" "" (printf "%s / 100" (toJson $least.memoryPercent)))
+      (list "server:restarts_alert:count" "" (toJson $least.restarts)) -}}
+{{- if .gpu -}}
+{{- $known = append $known (list "server:gpus:count" "" (toJson $server.resources.gpu)) -}}
+{{- $known = append $known (list "server:gpu_alert:percent" "" (toJson $least.gpuPercent)) -}}
+{{- if gt (int64 .memory) 0 -}}
+{{- $known = append $known (list "server:gpu_memory:bytes" "" (mul (int64 .memory) 1048576 | toString)) -}}
+{{- end -}}
+{{- end -}}
+{{- with $server.costPerHour -}}
+{{- $known = append $known (list "server:pod_cost:dollars_per_hour" "" (toJson .)) -}}
+{{- end -}}
+{{- range $known -}}
+{{- include "model-management.constant" (dict "all" $constants "of" "server" "name" $it.key "is" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range $constants -}}
+{{- $names := join "|" .names | replace "." "[.]" -}}
+{{- $expr := printf "%s * group by (namespace, release, %s) (model:server:info{namespace=%q,release=%q,%s=~%q})" .value .of $.Release.Namespace $.Release.Name .of $names -}}
+{{- $rule := dict "record" .record "expr" $expr -}}
+{{- with .label }}{{ $_ := set $rule "labels" (dict (splitList "=" . | first) (splitList "=" . | last)) }}{{ end -}}
+{{- $rules = append $rules $rule -}}
+{{- end -}}
+{{- /* What is no server's is the gateway's. */ -}}
+{{- $rules = append $rules (dict "record" "server:memory_alert:ratio" "labels" $release
+      "expr" (printf "vector(%s / 100)" (toJson $monitoring.alerts.memoryPercent))) -}}
+{{- $rules = append $rules (dict "record" "server:restarts_alert:count" "labels" $release
+      "expr" (printf "vector(%s)" (toJson $monitoring.alerts.restarts))) -}}
+{{- toYaml (dict "groups" (list (dict "name" "model-management-values" "rules" $rules))) -}}
+{{- end -}}
+
+{{/* Notes a constant. Takes: all (where), of (model or server), name, is (a list of record, further label or "", value). */}}
+{{- define "model-management.constant" -}}
+{{- $key := join "|" .is -}}
+{{- if not (hasKey .all $key) -}}
+{{- $_ := set .all $key (dict "record" (index .is 0) "label" (index .is 1) "value" (index .is 2) "of" .of "names" list) -}}
+{{- end -}}
+{{- $constant := get .all $key -}}
+{{- $_ := set $constant "names" (append $constant.names .name) -}}
+{{- end -}}
