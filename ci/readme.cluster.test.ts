@@ -7,6 +7,7 @@ import { loadRegistry } from '../generator/registry.ts';
 import { requirementsTable } from '../generator/requirements.ts';
 import { overlay } from './cluster/release.ts';
 import { testCluster } from './cluster/testing.ts';
+import { defined } from './testing/crds.ts';
 import { copyProject, type ProjectCopy } from './testing/project.ts';
 import { requireSystem } from './tools/packages.ts';
 import { root } from './tools/paths.ts';
@@ -78,6 +79,8 @@ describe('the README', () => {
   it('has commands of every day that work', async () => {
     await using copy = await project();
     const cluster = await testCluster();
+    // Production has its metrics and rules by way of the operator, as the README says.
+    await using _definitions = await defined(cluster.kubectl, 'prometheus');
     const env = { ...cluster.env, CI: 'true' };
     writeFileSync(path.join(copy.root, 'my.yaml'), blocks('yaml')[0]!);
     expect(everyDay).toHaveLength(4);

@@ -16,8 +16,8 @@ Helm: the braces are for Prometheus. Takes: root, file; gives YAML.
 
 {{/*
 Rules that make constants of the values, for the others to join with: what each server is, and from where on something is
-worth an alert. One names every model, and each further one all models or servers that share a value: a rule for each of a
-thousand models would be as much as a ConfigMap holds. Takes the root; gives YAML.
+worth an alert. One names every model, and each further one has a term for all models or servers that share a value: a
+rule for each of a thousand models would be as much as a ConfigMap holds. Takes the root; gives YAML.
 */}}
 {{- define "model-management.constantRules" -}}
 {{- include "model-management.resolve" . -}}
@@ -75,18 +75,24 @@ thousand models would be as much as a ConfigMap holds. Takes the root; gives YAM
 {{- include "model-management.constant" (dict "all" $constants "of" "server" "name" $it.key "is" .) -}}
 {{- end -}}
 {{- end -}}
+{{- /* One rule for each, of a term for each value. */ -}}
+{{- $terms := dict -}}
+{{- /* What is no server's is the gateway's. */ -}}
+{{- $gateway := printf "* group by (namespace, release) (model:server:info{namespace=%q,release=%q})" .Release.Namespace .Release.Name -}}
+{{- $_ := set $terms "server:memory_alert:ratio|" (list (printf "%s / 100 %s" (toJson $monitoring.alerts.memoryPercent) $gateway)) -}}
+{{- $_ := set $terms "server:restarts_alert:count|" (list (printf "%s %s" (toJson $monitoring.alerts.restarts) $gateway)) -}}
 {{- range $constants -}}
 {{- $names := join "|" .names | replace "." "[.]" -}}
-{{- $expr := printf "%s * group by (namespace, release, %s) (model:server:info{namespace=%q,release=%q,%s=~%q})" .value .of $.Release.Namespace $.Release.Name .of $names -}}
-{{- $rule := dict "record" .record "expr" $expr -}}
-{{- with .label }}{{ $_ := set $rule "labels" (dict (splitList "=" . | first) (splitList "=" . | last)) }}{{ end -}}
+{{- $term := printf "%s * group by (namespace, release, %s) (model:server:info{namespace=%q,release=%q,%s=~%q})" .value .of $.Release.Namespace $.Release.Name .of $names -}}
+{{- $key := printf "%s|%s" .record .label -}}
+{{- $_ := set $terms $key (append (get $terms $key | default list) $term) -}}
+{{- end -}}
+{{- range $key, $list := $terms -}}
+{{- $parts := splitList "|" $key -}}
+{{- $rule := dict "record" (first $parts) "expr" (join " or " $list) -}}
+{{- with last $parts }}{{ $_ := set $rule "labels" (dict (splitList "=" . | first) (splitList "=" . | last)) }}{{ end -}}
 {{- $rules = append $rules $rule -}}
 {{- end -}}
-{{- /* What is no server's is the gateway's. */ -}}
-{{- $rules = append $rules (dict "record" "server:memory_alert:ratio" "labels" $release
-      "expr" (printf "vector(%s / 100)" (toJson $monitoring.alerts.memoryPercent))) -}}
-{{- $rules = append $rules (dict "record" "server:restarts_alert:count" "labels" $release
-      "expr" (printf "vector(%s)" (toJson $monitoring.alerts.restarts))) -}}
 {{- toYaml (dict "groups" (list (dict "name" "model-management-values" "rules" $rules))) -}}
 {{- end -}}
 

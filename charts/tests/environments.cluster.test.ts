@@ -1,7 +1,6 @@
-import path from 'node:path';
 import { expect, it } from 'vitest';
 import { testNamespace } from '../../ci/cluster/testing.ts';
-import { moduleFolder } from '../../ci/testing/crds.ts';
+import { defined } from '../../ci/testing/crds.ts';
 import { output } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
 import { environments, render } from './render.ts';
@@ -31,6 +30,7 @@ it.each([
   ['production with image volumes', image, 'production'],
 ] as const)('the API server takes every object of %s, without a warning', async (_, values, environment) => {
   await using namespace = await testNamespace();
+  await using _definitions = await defined(namespace.cluster.kubectl, 'prometheus');
   const rendered = await render(values, { namespace: namespace.name, ...(environment && { environment }) });
   // Pod security judges pods: what a Deployment would make is only tried when it makes it.
   const pods = Object.entries(rendered.podTemplates).map(([name, { metadata, spec }]) => ({
@@ -54,23 +54,31 @@ it.each([
 
 it('the API server takes the InferencePool of each server as it is, by the CRD of the extension', async () => {
   await using namespace = await testNamespace();
-  const { kubectl } = namespace.cluster;
-  const module = await moduleFolder('sigs.k8s.io/gateway-api-inference-extension');
-  const crd = path.join(module, 'config/crd/bases/inference.networking.k8s.io_inferencepools.yaml');
-  await kubectl(['apply', '--server-side', '--filename', crd]);
-  try {
-    await kubectl(['wait', '--for=condition=Established', '--timeout=30s', '--filename', crd]);
-    const rendered = await render({ inferencePool: { enabled: true } }, { namespace: namespace.name });
-    const pools = rendered.all('InferencePool');
-    expect(pools).toHaveLength(7);
-    await namespace.apply(...pools);
-    const taken = await namespace.list('inferencepools.inference.networking.k8s.io');
-    const specs = (objects: typeof pools) =>
-      Object.fromEntries(objects.map(({ metadata, spec }) => [metadata.name, spec]));
-    // Whatever the CRD did not know would be gone. It fills in the group of a Service, which is the empty one.
-    for (const { spec } of taken) delete spec.endpointPickerRef.group;
-    expect(specs(taken)).toEqual(specs(pools));
-  } finally {
-    await kubectl(['delete', '--filename', crd]);
+  await using _definitions = await defined(namespace.cluster.kubectl, 'inference');
+  const rendered = await render({ inferencePool: { enabled: true } }, { namespace: namespace.name });
+  const pools = rendered.all('InferencePool');
+  expect(pools).toHaveLength(7);
+  await namespace.apply(...pools);
+  const taken = await namespace.list('inferencepools.inference.networking.k8s.io');
+  const specs = (objects: typeof pools) =>
+    Object.fromEntries(objects.map(({ metadata, spec }) => [metadata.name, spec]));
+  // Whatever the CRD did not know would be gone. It fills in the group of a Service, which is the empty one.
+  for (const { spec } of taken) delete spec.endpointPickerRef.group;
+  expect(specs(taken)).toEqual(specs(pools));
+});
+
+it('the API server takes PodMonitor and PrometheusRule as they are, by the CRDs of the operator', async () => {
+  await using namespace = await testNamespace();
+  await using _definitions = await defined(namespace.cluster.kubectl, 'prometheus');
+  const rendered = await render({}, { environment: 'production', namespace: namespace.name });
+  const [monitor, rule] = [rendered.only('PodMonitor'), rendered.only('PrometheusRule')];
+  await namespace.apply(monitor, rule);
+  const [takenMonitor] = await namespace.list('podmonitors.monitoring.coreos.com');
+  const [takenRule] = await namespace.list('prometheusrules.monitoring.coreos.com');
+  expect(takenRule.spec).toEqual(rule.spec);
+  // The one thing that the CRD fills in.
+  for (const endpoint of takenMonitor.spec.podMetricsEndpoints) {
+    for (const relabeling of endpoint.relabelings) delete relabeling.action;
   }
+  expect(takenMonitor.spec).toEqual(monitor.spec);
 });

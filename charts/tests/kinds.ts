@@ -21,6 +21,8 @@ export interface Kinds {
   LimitRange: KubeObject & { spec: { limits: LimitRangeItem[] } };
   PersistentVolumeClaim: KubeObject & { spec: ClaimSpec };
   PodDisruptionBudget: KubeObject & { spec: PodDisruptionBudgetSpec };
+  PodMonitor: KubeObject & { spec: PodMonitorSpec };
+  PrometheusRule: KubeObject & { spec: { groups: object[] } };
   Role: KubeObject & { rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[] };
   RoleBinding: KubeObject & {
     roleRef: { apiGroup: string; kind: string; name: string };
@@ -141,6 +143,18 @@ export interface PodDisruptionBudgetSpec {
   maxUnavailable: number;
   unhealthyPodEvictionPolicy: string;
   selector: { matchLabels: Record<string, string> };
+}
+
+export interface PodMonitorSpec {
+  selector: {
+    matchLabels: Record<string, string>;
+    matchExpressions: { key: string; operator: string; values: string[] }[];
+  };
+  podMetricsEndpoints: {
+    port: string;
+    interval: string;
+    relabelings: { sourceLabels: string[]; targetLabel: string }[];
+  }[];
 }
 
 export interface ServiceSpec {

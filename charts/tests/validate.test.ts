@@ -10,6 +10,8 @@ const prompts = (count: number) =>
     Array.from({ length: count }, (_, i) => [`m${i}`, model(`m${i}`, { system: 'x'.repeat(16_384) })]),
   );
 
+const nearlyFull = { ...prompts(40), more: model('more', { system: 'x'.repeat(4096) }) };
+
 /** Each mistake alone, the line that it is refused with, and what is nearly the same and renders. */
 const cases: {
   what: string;
@@ -210,9 +212,15 @@ const cases: {
   },
   {
     what: 'the release would not fit in its Secret',
-    values: fleet({ a: {} }, prompts(42)),
-    line: 'servers: 1 of them make a release of about 1015 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
-    near: fleet({ a: {} }, prompts(41)),
+    values: fleet({ a: {} }, prompts(41)),
+    line: 'servers: 1 of them make a release of about 1013 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
+    near: fleet({ a: {} }, prompts(40)),
+  },
+  {
+    what: 'the release would not fit in its Secret with the rules',
+    values: fleet({ a: {} }, nearlyFull, { monitoring: { rules: { delivery: 'configMap' } } }),
+    line: 'servers: 1 of them make a release of about 1005 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
+    near: fleet({ a: {} }, nearlyFull),
   },
   {
     what: 'a server would have the name of the gateway',

@@ -35,6 +35,8 @@ export function writeConfiguration(layout: Layout): void {
     'coredns',
     'metrics-server',
     'provisioner',
+    'prometheus',
+    'kube-state-metrics',
   ];
   for (const client of clients) files[`${client}.kubeconfig`] = nodeKubeconfig(layout, client);
   for (const [name, content] of Object.entries(files)) {
@@ -134,6 +136,8 @@ const kubelet = (layout: Layout): object => ({
   // What changes in the API shows in pods within seconds, and a test needs not wait for it.
   syncFrequency: '3s',
   nodeStatusUpdateFrequency: '4s',
+  // How full volumes are, likewise.
+  volumeStatsAggPeriod: '5s',
   nodeStatusReportFrequency: '10s',
   // Else an image that was brought by hand has to be pulled as soon as the same one was pulled by another name.
   imagePullCredentialsVerificationPolicy: 'NeverVerify',

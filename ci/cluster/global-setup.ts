@@ -1,4 +1,5 @@
 import type { TestProject } from 'vitest/node';
+import { toolFamily } from '../tools/tools.ts';
 import { startCluster, stopCluster } from './cluster.ts';
 import { ollamaImage, serviceImage } from './images.ts';
 import type { TestCluster } from './testing.ts';
@@ -16,7 +17,8 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const name = `test-${process.pid}`;
   try {
-    const [cluster, ollama, service] = await Promise.all([startCluster(name), ollamaImage(), serviceImage()]);
+    const started = Promise.all([startCluster(name), ollamaImage(), serviceImage(), toolFamily('monitoring')]);
+    const [cluster, ollama, service] = await started;
     await cluster.loadImages(ollama, service);
     project.provide('cluster', { name, ollama, service });
   } catch (error) {

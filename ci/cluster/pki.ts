@@ -14,6 +14,8 @@ const clients = {
   coredns: { CN: 'system:coredns' },
   'metrics-server': { CN: 'system:metrics-server' },
   provisioner: { CN: 'system:provisioner' },
+  prometheus: { CN: 'system:prometheus' },
+  'kube-state-metrics': { CN: 'system:kube-state-metrics' },
   apiserver: { CN: 'kube-apiserver-kubelet-client', O: 'system:masters' },
 } as const;
 

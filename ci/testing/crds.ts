@@ -15,3 +15,34 @@ export async function moduleFolder(name: string): Promise<string> {
   const said = await run(command, ['mod', 'download', '-json', `${name}@${version}`], { cwd: folder, env });
   return JSON.parse(said).Dir;
 }
+
+const operator = 'github.com/prometheus-operator/prometheus-operator';
+
+/** The files of the custom resource definitions that the chart's switches need: those of an inference gateway, and of Prometheus. */
+export const definitions = {
+  inference: async () => [
+    path.join(
+      await moduleFolder('sigs.k8s.io/gateway-api-inference-extension'),
+      'config/crd/bases/inference.networking.k8s.io_inferencepools.yaml',
+    ),
+  ],
+  prometheus: async () => {
+    const folder = path.join(await moduleFolder(operator), 'example/prometheus-operator-crd');
+    return ['podmonitors', 'prometheusrules'].map((kind) => path.join(folder, `monitoring.coreos.com_${kind}.yaml`));
+  },
+} as const;
+
+/** `await using` them: a cluster's API server knows them until the end of the scope. */
+export async function defined(
+  kubectl: (args: readonly string[]) => Promise<string>,
+  which: keyof typeof definitions,
+): Promise<AsyncDisposable> {
+  const files = (await definitions[which]()).flatMap((file) => ['--filename', file]);
+  await kubectl(['apply', '--server-side', ...files]);
+  await kubectl(['wait', '--for=condition=Established', '--timeout=30s', ...files]);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await kubectl(['delete', ...files]);
+    },
+  };
+}

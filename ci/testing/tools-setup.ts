@@ -3,7 +3,7 @@ import { type FamilyName, toolFamily } from '../tools/tools.ts';
 
 /** Families of tools that the tests of a project call. */
 const families: Record<string, FamilyName[]> = {
-  render: ['cluster', 'helm3', 'python'],
+  render: ['cluster', 'helm3', 'monitoring', 'python'],
   ollama: ['ollama', 'clients', 'continue'],
 };
 

@@ -102,7 +102,8 @@ export async function goBuild(name: string, folder: string, family: GoFamily, pa
   const go = await goToolchain();
   const versions = moduleVersions(readFileSync(path.join(folder, 'go.mod'), 'utf8'));
   const variables = Object.entries(family.variables).map(([symbol, text]) => `-X ${symbol}=${fill(text, versions)}`);
-  const args = ['build', '-v', '-trimpath', '-ldflags', ['-s', '-w', ...variables].join(' ')];
+  const tags = family.tags ? ['-tags', family.tags.join(',')] : [];
+  const args = ['build', '-v', '-trimpath', ...tags, '-ldflags', ['-s', '-w', ...variables].join(' ')];
   if (family.cgo) await requireSystem(['gcc', 'g++', '/usr/include/stdio.h']);
   const { packages, renames, links, cgo } = family;
   // A binary that is linked with the system's C libraries runs with those libraries only.

@@ -20,6 +20,8 @@ export interface GoFamily extends FamilyBase {
   kind: 'go';
   /** What `go build` gets, beside the tools that go.mod names. */
   packages: readonly string[];
+  /** Build tags: of what a tool can do, that which is needed here. */
+  tags?: readonly string[];
   cgo: boolean;
   /** Linker variables; `{module}` stands for the version of that module in go.mod. */
   variables: Record<string, string>;
@@ -50,6 +52,8 @@ export const families = {
     kind: 'go',
     minutes: 12,
     packages: ['./kube', './provisioner', './blobs', 'tool'],
+    // Prometheus finds its targets by Kubernetes and DNS: the libraries of every cloud would take as long to build as all the rest.
+    tags: ['remove_all_sd', 'enable_kubernetes_sd', 'enable_dns_sd'],
     cgo: false,
     variables: {
       [`${kubeVersion}.gitVersion`]: `{${kubernetes}}`,
@@ -69,6 +73,8 @@ export const families = {
       ...bin('ctr', 'github.com/containerd/containerd/v2'),
       ...bin('coredns', 'github.com/coredns/coredns'),
       ...bin('metrics-server', 'sigs.k8s.io/metrics-server'),
+      ...bin('prometheus', 'github.com/prometheus/prometheus'),
+      ...bin('promtool', 'github.com/prometheus/prometheus'),
       ...bin('registry', 'github.com/distribution/distribution/v3'),
       ...bin('provisioner', 'sigs.k8s.io/sig-storage-lib-external-provisioner/v13'),
       ...bin('blobs', 'model-management/ci/tools/cluster'),
@@ -96,6 +102,21 @@ export const families = {
       ...bin('helm3', 'helm.sh/helm/v3'),
       ...bin('ct', 'github.com/helm/chart-testing/v3'),
       ...bin('helm-diff', 'github.com/databus23/helm-diff/v3'),
+    },
+  },
+  // What watches the cluster and does not build with its libraries. They are those of helm3: Go builds them but once.
+  monitoring: {
+    kind: 'go',
+    minutes: 2,
+    packages: ['tool'],
+    cgo: false,
+    variables: {},
+    renames: {},
+    links: {},
+    tools: {
+      ...bin('kube-state-metrics', 'k8s.io/kube-state-metrics/v2'),
+      ...bin('alertmanager', 'github.com/prometheus/alertmanager'),
+      ...bin('amtool', 'github.com/prometheus/alertmanager'),
     },
   },
   ollama: {

@@ -1,5 +1,5 @@
 import { burn } from './objectives.ts';
-import { agents, by, growth, inNamespace, marks, ofOurPods, on, ours, withServer } from './promql.ts';
+import { agents, by, gateway, growth, inNamespace, marks, ofOurPods, on, ours, sum, withServer } from './promql.ts';
 import type { AlertRule, RuleGroup } from './rules.ts';
 
 /** For descriptions: a value that the chart made a constant of, for the labels of the alert; Prometheus fills it in. */
@@ -124,7 +124,8 @@ const servers: RuleGroup<AlertRule> = {
     {
       alert: 'GatewayMetricsMissing',
       severity: 'critical',
-      expr: `absent(${ours('up', 'component="gateway"')} == 1)`,
+      // Not `absent`, which would tell neither namespace nor release of what is compared.
+      expr: `group ${by()} (${ours('model:server:info')}) unless ${on()} (${gateway('up')} == 1)`,
       for: '5m',
       summary: 'No gateway is scraped',
       description:
@@ -171,7 +172,7 @@ const loads: RuleGroup<AlertRule> = {
     {
       alert: 'ModelLoadFailing',
       severity: 'warning',
-      expr: `${ours('model_result:loads:increase15m', 'result="failure"')} > 0`,
+      expr: `${sum(['server', 'model'], ours('model_result:loads:increase15m', 'result="failure"'))} > 0`,
       for: '1m',
       summary: `${model} cannot be loaded`,
       description:

@@ -3,4 +3,7 @@ module model-management/ci/tools/crds
 
 go 1.26.0
 
-require sigs.k8s.io/gateway-api-inference-extension v1.1.0
+require (
+	github.com/prometheus-operator/prometheus-operator v0.85.0
+	sigs.k8s.io/gateway-api-inference-extension v1.1.0
+)
