@@ -1,5 +1,6 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import { registryMistakes } from './checks.ts';
+import { dashboardOutputs } from './dashboards/outputs.ts';
 import { type Environment, environmentOverrides, mergeValues } from './environment.ts';
 import { fleetOf } from './fleet.ts';
 import { monitoringOutputs } from './monitoring/outputs.ts';
@@ -38,6 +39,7 @@ export async function outputsOf(registry: Registry, environments: Record<string,
     { file: 'charts/values.schema.json', text: json(schema) },
     { file: 'service/config.schema.json', text: json(await serviceConfigSchema()) },
     ...monitoringOutputs(),
+    ...dashboardOutputs(),
   ];
   for (const [name, environment] of Object.entries(environments)) {
     const own = environment.registry?.(registry);

@@ -74,6 +74,12 @@ export function valuesOf(registry: Registry): Values {
     monitoring: {
       scrape: { method: 'annotations', labels: {}, intervalSeconds: 30 },
       rules: { delivery: 'none', labels: {}, runbooksUrl: '' },
+      dashboards: {
+        delivery: 'none',
+        labels: { grafana_dashboard: '1' },
+        instanceSelector: { dashboards: 'grafana' },
+        folder: '',
+      },
       alerts: { memoryPercent: 85, gpuPercent: 90, queueWaitSeconds: 30, rejectedPercent: 1, restarts: 1 },
       objectives: {
         interactive: { availablePercent: 99.9, firstTokenSeconds: 5, firstTokenPercent: 95 },

@@ -680,6 +680,8 @@ export interface Monitoring {
   scrape: Scrape;
   /** The recording rules and alerts of docs/rules.md. */
   rules: Rules;
+  /** Dashboards for Grafana. */
+  dashboards: Dashboards;
   /** From where on something is worth an alert; for a server of several models, the least of theirs holds. */
   alerts: Alerts;
   /** What clients may count on, by the priority of the model. */
@@ -720,6 +722,24 @@ export interface Rules {
    * @maxLength 512
    */
   runbooksUrl: string;
+}
+
+/** How Grafana gets its dashboards. */
+export interface Dashboards {
+  /**
+   * `configMap`: a ConfigMap for each, for Grafana's sidecar; `grafanaDashboard`: in addition a GrafanaDashboard of the Grafana
+   * operator, whose CRDs have to be there; `none`: neither.
+   */
+  delivery: 'none' | 'configMap' | 'grafanaDashboard';
+  /** Labels of the ConfigMaps, by which the sidecar chooses them. */
+  labels: Record<QualifiedName, LabelValue>;
+  /** Labels of the Grafana, in any namespace, that the operator gives them to. */
+  instanceSelector: Record<QualifiedName, LabelValue>;
+  /**
+   * Folder in Grafana; empty for the one that is Grafana's default.
+   * @maxLength 189
+   */
+  folder: string;
 }
 
 /** Bounds, over which there is an alert. */

@@ -29,6 +29,11 @@ Takes: root, name, suffix (optional, with its dash).
 {{- include "model-management.name" (dict "root" . "name" "model-management-rules") -}}
 {{- end -}}
 
+{{/* Name of a dashboard. Takes: root, file (its path). */}}
+{{- define "model-management.dashboardName" -}}
+{{- include "model-management.name" (dict "root" .root "name" (printf "model-management-dashboard-%s" (base .file | trimSuffix ".json"))) -}}
+{{- end -}}
+
 {{/* Name of the claim of the cache mode `shared`. Takes the root. */}}
 {{- define "model-management.sharedClaimName" -}}
 {{- .Values.sharedCache.existingClaim | default (include "model-management.name" (dict "root" . "name" "model-management-models")) -}}

@@ -14,6 +14,14 @@ export interface Metadata {
 export interface Kinds {
   ConfigMap: KubeObject & { data: Record<string, string> };
   Deployment: KubeObject & { spec: DeploymentSpec };
+  GrafanaDashboard: KubeObject & {
+    spec: {
+      allowCrossNamespaceImport: boolean;
+      instanceSelector: { matchLabels: Record<string, string> };
+      configMapRef: { name: string; key: string };
+      folder?: string;
+    };
+  };
   HorizontalPodAutoscaler: KubeObject & { spec: HorizontalPodAutoscalerSpec };
   InferencePool: KubeObject & { spec: InferencePoolSpec };
   Ingress: KubeObject & { spec: IngressSpec };

@@ -21,7 +21,11 @@ const fleet = (server: object, rest: object = {}) => ({
   servers: { ...nothing(chartValues.servers), only: server },
   ingress: { enabled: true },
   inferencePool: { enabled: true },
-  monitoring: { scrape: { method: 'podMonitor' }, rules: { delivery: 'prometheusRule' } },
+  monitoring: {
+    scrape: { method: 'podMonitor' },
+    rules: { delivery: 'prometheusRule' },
+    dashboards: { delivery: 'configMap', folder: 'Models' },
+  },
   ...rest,
 });
 
@@ -45,7 +49,11 @@ const situations: object[] = [
   ),
   fleet(
     { models, autoscaling: { enabled: false } },
-    { gateway: { autoscaling: { enabled: false } }, modelRegistry: { host: 'registry.example.com' } },
+    {
+      gateway: { autoscaling: { enabled: false } },
+      modelRegistry: { host: 'registry.example.com' },
+      monitoring: { dashboards: { delivery: 'grafanaDashboard' } },
+    },
   ),
 ];
 

@@ -10,6 +10,10 @@ export default defineEnvironment({
     sharedCache: { storageClass: 'fast-ssd' },
     gateway: { replicas: { min: 3, max: 12 }, apiKeys },
     ingress: { enabled: true },
-    monitoring: { scrape: { method: 'podMonitor' }, rules: { delivery: 'prometheusRule' } },
+    monitoring: {
+      scrape: { method: 'podMonitor' },
+      rules: { delivery: 'prometheusRule' },
+      dashboards: { delivery: 'configMap' },
+    },
   },
 });

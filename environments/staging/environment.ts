@@ -23,6 +23,10 @@ export default defineEnvironment({
       host: 'staging.models.fineprint.ai',
       tls: { clusterIssuer: 'letsencrypt-staging' },
     },
-    monitoring: { scrape: { method: 'podMonitor' }, rules: { delivery: 'prometheusRule' } },
+    monitoring: {
+      scrape: { method: 'podMonitor' },
+      rules: { delivery: 'prometheusRule' },
+      dashboards: { delivery: 'configMap' },
+    },
   },
 });

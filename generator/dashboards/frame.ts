@@ -1,5 +1,6 @@
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard';
+import { madeBy } from '../schema.ts';
 import { datasource, type Panel } from './panels.ts';
 import { ours } from './variables.ts';
 
@@ -24,7 +25,8 @@ const tag = 'model-management';
 export function frame({ uid, title, description, variables, rows }: Frame): dashboard.Dashboard {
   const builder = new dashboard.DashboardBuilder(title)
     .uid(uid)
-    .description(description)
+    // Grafana shows it to whoever would edit.
+    .description(`${description} ${madeBy}`)
     .tags([tag])
     .readonly()
     .tooltip(dashboard.DashboardCursorSync.Crosshair)
