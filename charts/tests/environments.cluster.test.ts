@@ -82,3 +82,18 @@ it('the API server takes PodMonitor and PrometheusRule as they are, by the CRDs 
   }
   expect(takenMonitor.spec).toEqual(monitor.spec);
 });
+
+it('the API server takes the dashboards as they are, by the CRD of the operator of Grafana', async () => {
+  await using namespace = await testNamespace();
+  await using _definitions = await defined(namespace.cluster.kubectl, 'grafana');
+  const dashboards = { delivery: 'grafanaDashboard', folder: 'Models' };
+  const rendered = await render({ monitoring: { dashboards } }, { namespace: namespace.name });
+  const objects = rendered.all('GrafanaDashboard');
+  expect(objects).toHaveLength(3);
+  await namespace.apply(...objects);
+  const taken = await namespace.list('grafanadashboards.grafana.integreatly.org');
+  for (const { metadata, spec } of objects) {
+    // Whatever the CRD did not know would be gone; it adds defaults of its own.
+    expect(taken.find((object) => object.metadata.name === metadata.name).spec).toMatchObject(spec);
+  }
+});

@@ -18,8 +18,14 @@ export async function moduleFolder(name: string): Promise<string> {
 
 const operator = 'github.com/prometheus-operator/prometheus-operator';
 
-/** The files of the custom resource definitions that the chart's switches need: those of an inference gateway, and of Prometheus. */
+/** The files of the custom resource definitions that the chart's switches need, by the operator whose they are. */
 export const definitions = {
+  grafana: async () => [
+    path.join(
+      await moduleFolder('github.com/grafana/grafana-operator/v5'),
+      'deploy/helm/grafana-operator/crds/grafana.integreatly.org_grafanadashboards.yaml',
+    ),
+  ],
   inference: async () => [
     path.join(
       await moduleFolder('sigs.k8s.io/gateway-api-inference-extension'),

@@ -3,6 +3,8 @@ import { Ajv } from 'ajv';
 import { createGenerator } from 'ts-json-schema-generator';
 import { describe, expect, test } from 'vitest';
 import { root } from '../../ci/tools/paths.ts';
+import { recording } from '../monitoring/recording.ts';
+import { constants } from '../monitoring/tables.ts';
 import { dashboards } from './index.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a dashboard as Grafana reads it, which is JSON
@@ -95,6 +97,21 @@ describe('a dashboard', () => {
         expect(selectors.length, title).toBeGreaterThan(0);
         for (const [selector, matchers] of selectors) {
           expect(matchers, `${title}: ${selector}`).toContain('namespace="$namespace",release="$release"');
+        }
+      }
+    }
+  });
+
+  /** What Prometheus has of itself or of our processes, without a rule. */
+  const measured = ['ALERTS', 'process_start_time_seconds', 'queue_depth', 'model_unloads_total'];
+  const recorded = recording.flatMap(({ rules }) => rules.map(({ record }) => record));
+  const known = new Set([...measured, ...recorded, ...Object.keys(constants).map((name) => name.replace(/\{.*/, ''))]);
+
+  test.each(names)('%s asks for what there is', (name) => {
+    for (const { title, targets } of panelsOf(name)) {
+      for (const { expr } of targets) {
+        for (const [, metric] of expr.matchAll(/([a-zA-Z_:][a-zA-Z0-9_:]*)\{/g)) {
+          expect(known, `${title}: ${expr}`).toContain(metric);
         }
       }
     }

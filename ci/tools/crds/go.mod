@@ -4,6 +4,7 @@ module model-management/ci/tools/crds
 go 1.26.0
 
 require (
+	github.com/grafana/grafana-operator/v5 v5.18.0
 	github.com/prometheus-operator/prometheus-operator v0.85.0
 	sigs.k8s.io/gateway-api-inference-extension v1.1.0
 )
