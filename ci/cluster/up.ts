@@ -2,10 +2,10 @@
 // takes away what it leaves when it fails. `up.ts '{"name": …, "context": …, "args": […]}'`
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { clientEnvironment } from '../tools/clients.ts';
 import { root } from '../tools/paths.ts';
 import { duration, say } from '../tools/progress.ts';
 import { run } from '../tools/run.ts';
-import { toolEnvironment } from '../tools/tools.ts';
 import { type Cluster, openCluster, type StartedCluster, startCluster } from './cluster.ts';
 import { ollamaImage, serviceImage } from './images.ts';
 import { seedRegistry } from './models.ts';
@@ -89,7 +89,7 @@ async function again(cluster: Cluster): Promise<Cluster> {
 }
 
 async function upInContext(context: string): Promise<void> {
-  const env = await toolEnvironment('cluster');
+  const env = await clientEnvironment('kubectl', 'helm');
   const access: Access = { env, kubectl: ['--context', context], helm: ['--kube-context', context] };
   await Promise.all([run('kubectl', [...access.kubectl, 'version'], access), generateValues()]);
   await release(access, options.args);
