@@ -20,7 +20,7 @@ const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
 const blocks = (language: string) =>
   [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].filter(([, name]) => name === language).map(([, , text]) => text!);
 
-const [twoCommands, everyDay, clients] = blocks('sh').map((text) => text.trim().split('\n'));
+const [firstCommands, everyDay, clients] = blocks('sh').map((text) => text.trim().split('\n'));
 const namespace = 'model-management';
 
 async function project(): Promise<ProjectCopy> {
@@ -46,7 +46,7 @@ describe('the README', () => {
   it('names commands that are there', () => {
     const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
     // Each is run by a test of its own: ci/cluster/lifecycle.cluster.test.ts, and what you are reading is `npm test`.
-    expect(twoCommands).toEqual(['npm run up', 'npm run status', 'npm run down', 'npm test']);
+    expect(firstCommands).toEqual(['npm run up', 'npm run status', 'npm run doctor', 'npm run down', 'npm test']);
     for (const [, script] of readme.matchAll(/`?npm run ([\w:-]+)/g)) expect(Object.keys(scripts)).toContain(script);
     expect(blocks('sh')).toHaveLength(3);
   });

@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
+import { runInNode } from '../../ci/cluster/node.ts';
 import { overlay } from '../../ci/cluster/release.ts';
 import { isReady, type Namespace, type Resource, testCluster, testNamespace } from '../../ci/cluster/testing.ts';
+import { requireSystem } from '../../ci/tools/packages.ts';
 import { root } from '../../ci/tools/paths.ts';
 import { type RunOptions, run } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
@@ -28,6 +30,11 @@ export interface Fleet extends AsyncDisposable {
   untilReady(server: string, pods?: number, seconds?: number): Promise<Resource[]>;
   /** Waits until the gateway answers. */
   untilGateway(): Promise<void>;
+  /**
+   * Sends a signal to the Ollama of a pod, which a container cannot do to its own first process; rejects where there is none.
+   * It takes the node, which has those of other tests as well.
+   */
+  signalOllama(pod: Resource, signal: 'STOP' | 'CONT' | 'KILL'): Promise<void>;
   /** What the model-downloader of a pod says. */
   downloadLog(pod: string): Promise<string>;
   /**
@@ -119,6 +126,14 @@ export async function testFleet(): Promise<Fleet> {
         const { observedGeneration, updatedReplicas, availableReplicas } = deployment?.status ?? {};
         return observedGeneration === deployment?.metadata.generation && updatedReplicas === availableReplicas;
       });
+    },
+    signalOllama: async (pod, signal) => {
+      await requireSystem(['pgrep']);
+      const script = `for pid in $(pgrep --full --exact '/bin/ollama serve'); do
+        if grep -q ${pod.metadata.uid} /proc/$pid/cgroup 2>/dev/null; then kill -${signal} $pid && echo $pid; fi
+      done`;
+      const said = await runInNode(cluster.node, ['sh', '-c', script]);
+      if (!/^\d+$/.test(said)) throw new Error(`${pod.metadata.name}: not one Ollama, but '${said}'`);
     },
     // Before its first start and between two of them there is no log.
     downloadLog: (pod) => namespace.kubectl(['logs', pod, '--container', 'model-downloader']).catch(() => ''),

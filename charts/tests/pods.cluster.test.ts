@@ -1,8 +1,6 @@
 import { expect, it } from 'vitest';
 import { nodeName } from '../../ci/cluster/layout.ts';
-import { runInNode } from '../../ci/cluster/node.ts';
 import type { Resource } from '../../ci/cluster/testing.ts';
-import { requireSystem } from '../../ci/tools/packages.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { testFleet, tinyServer } from './fleet.ts';
 
@@ -12,13 +10,7 @@ it.concurrent('serves again after Ollama hung and was ended by its liveness prob
   await fleet.deploy(tinyServer('one'));
   const [pod] = await fleet.untilReady('ollama-one');
   await fleet.untilGateway();
-  const { cluster } = fleet.namespace;
-  await requireSystem(['pgrep']);
-  // A container cannot stop its own first process: that takes the node, which has those of other tests as well.
-  const stop = `for pid in $(pgrep --full --exact '/bin/ollama serve'); do
-    if grep -q ${pod.metadata.uid} /proc/$pid/cgroup 2>/dev/null; then kill -STOP $pid && echo $pid; fi
-  done`;
-  expect(await runInNode(cluster.node, ['sh', '-c', stop])).toMatch(/^\d+$/);
+  await fleet.signalOllama(pod, 'STOP');
   await fleet.namespace.until('the restart of the one that hangs', 200, async () => {
     const { status } = await fleet.namespace.get('pod', pod.metadata.name);
     return status.containerStatuses[0].restartCount > 0;
