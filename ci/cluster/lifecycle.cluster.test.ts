@@ -103,6 +103,19 @@ it('brings the release up beside another cluster, again without harm, and takes 
   expect(await exitOf(status.child)).toBe(0);
   expect(status.said()).toMatch(/node-1 +Ready/);
   expect(status.said()).toMatch(/ollama-business\S* +2\/2 +Running/);
+  expect(status.said()).toMatch(
+    /^SERVER +PODS +STATE .*\nollama-business +1\/1 \(max 2\) +ready +4 of 4 .* legal-analysis,\S+$/m,
+  );
+  expect(status.said()).toMatch(
+    /^gateway: 1\/1 pods ready, 0 in flight, 0 waiting, service model-management:80, no API keys$/m,
+  );
+  const main = path.join(root, 'ci/cluster/main.ts');
+  const head = await output('sh', ['-c', `'${process.execPath}' '${main}' status --name ${name} | head -n 1`]);
+  expect([head.stdout, head.stderr]).toEqual([expect.stringMatching(/^cluster \S+: up, .*\n$/), '']);
+  const doctor = await output(process.execPath, [path.join(root, 'doctor/main.ts'), '--name', name]);
+  expect(doctor.status, doctor.stdout + doctor.stderr).toBe(0);
+  expect(doctor.stdout).toContain(`The commands below are for export KUBECONFIG=${folderOf(name)}/kubeconfig`);
+  expect(doctor.stdout).toMatch(/✓ ok {7}servers +1 server: 1 of 1 pod ready, for 4 models/);
   expect(processes().length).toBeGreaterThan(10);
   const down = await command(['down']);
   expect(await exitOf(down.child)).toBe(0);
@@ -180,6 +193,7 @@ it('installs into a cluster of the user by its context, and uninstalls from it',
     const status = await main('status');
     expect(status.status, status.stderr).toBe(0);
     expect(status.stdout).toMatch(/ollama-business\S* +2\/2 +Running/);
+    expect(status.stdout).toMatch(/^ollama-business +1\/1 \(max 2\) +ready +4 of 4 /m);
   } finally {
     const down = await main('down');
     expect(down.status, down.stderr).toBe(0);

@@ -1,13 +1,15 @@
 // npm run up     [-- --context NAME] [HELM ARGUMENT …]   a cluster with the chart in it, and one chat through it
 // npm run down   [-- --context NAME]
-// npm run status [-- --context NAME]
+// npm run status [-- --context NAME]                     the fleet as a table, and what kubectl has of it
 //
 // Without --context it is the embedded cluster; --name NAME gives that another name than `local`, so that several can be
 // up at once. What else is given to `up` is passed on to `helm upgrade`.
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import { fleetTable } from '../../doctor/fleet-table.ts';
+import { glance, type Way } from '../../doctor/way.ts';
+import { clientEnvironment } from '../tools/clients.ts';
 import { output } from '../tools/run.ts';
-import { toolEnvironment } from '../tools/tools.ts';
 import { openCluster, requireHost, stopCluster } from './cluster.ts';
 import { namespace, releaseName } from './release.ts';
 import type { UpOptions } from './up.ts';
@@ -33,7 +35,7 @@ async function main([command, ...args]: string[]): Promise<number> {
   if (command === 'up') return up(options);
   if (options.args.length > 0) throw new Error(`${options.args.join(' ')}: not understood: ${usage}`);
   if (command === 'down') return options.context ? downInContext(options.context) : down(options.name);
-  if (command === 'status') return options.context ? statusInContext(options.context) : status(options.name);
+  if (command === 'status') return status(options);
   throw new Error(`${command ?? 'nothing'}: no such command: ${usage}`);
 }
 
@@ -81,7 +83,7 @@ async function down(name: string): Promise<number> {
 async function downInContext(context: string): Promise<number> {
   const helm = ['--kube-context', context, '--namespace', namespace, 'uninstall', releaseName];
   const result = await output('helm', [...helm, '--ignore-not-found', '--wait'], {
-    env: await toolEnvironment('cluster'),
+    env: await clientEnvironment('helm'),
   });
   process.stderr.write(result.stderr);
   if (result.status === 0) {
@@ -92,38 +94,47 @@ async function downInContext(context: string): Promise<number> {
   return result.status;
 }
 
-async function status(name: string): Promise<number> {
+async function status({ context, name }: UpOptions): Promise<number> {
+  if (context) return show({ where: context, env: await clientEnvironment('kubectl', 'helm'), context });
   const cluster = await openCluster(name);
   if (!cluster) {
     console.log(`cluster ${name}: is not up: npm run up`);
     return 1;
   }
   console.log(`cluster ${name}: up, KUBECONFIG=${cluster.kubeconfig}\n`);
-  return show(cluster.env, [], []);
+  return show({ where: name, env: cluster.env });
 }
 
-const statusInContext = async (context: string): Promise<number> =>
-  show(await toolEnvironment('cluster'), ['--context', context], ['--kube-context', context]);
-
-/** Prints nodes, release and pods, as kubectl and Helm do. */
-async function show(env: NodeJS.ProcessEnv, kubectl: string[], helm: string[]): Promise<number> {
+/** Prints the fleet as a table, then nodes, release and pods as kubectl and Helm do. */
+async function show(way: Way): Promise<number> {
+  const kubectl = way.context ? ['--context', way.context] : [];
+  const helm = way.context ? ['--kube-context', way.context] : [];
   const questions: [string, string[]][] = [
     ['kubectl', [...kubectl, 'get', 'nodes']],
     ['helm', [...helm, '--namespace', namespace, 'list']],
     ['kubectl', [...kubectl, '--namespace', namespace, 'get', 'deployments,pods,services', '--output', 'wide']],
     ['kubectl', [...kubectl, '--namespace', namespace, 'top', 'pods', '--containers']],
   ];
+  const look = await glance(way, { namespace, release: releaseName });
+  console.log(
+    `${look.release ? fleetTable(look).join('\n') : `namespace ${namespace}: no release ${releaseName} in it`}\n`,
+  );
   let worst = 0;
   for (const [command, args] of questions) {
-    const { status, stdout, stderr } = await output(command, args, { env });
+    const { status, stdout, stderr } = await output(command, args, { env: way.env });
     console.log((stdout + stderr).trimEnd());
     console.log();
     // A cluster without metrics-server has no answer to the last.
     if (!args.includes('top')) worst = Math.max(worst, status);
   }
+  console.log(
+    `What is wrong, and what to do about it: npm run doctor${way.context ? ` -- --context ${way.context}` : ''}`,
+  );
   return worst;
 }
 
+// Whoever reads the beginning alone, as `head` does, has seen what he wanted.
+process.stdout.once('error', () => process.exit());
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

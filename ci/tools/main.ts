@@ -2,6 +2,7 @@
 // npm run tool -- --list                every tool: version, family, whether it is built and how long that took
 // npm run tool -- --build [FAMILY …]    builds families, or all
 import { spawn } from 'node:child_process';
+import { columns } from './columns.ts';
 import { familyOf } from './table.ts';
 import { type FamilyName, familyNames, listTools, tool, toolEnvironment, toolFamily } from './tools.ts';
 
@@ -36,15 +37,7 @@ async function list(): Promise<void> {
     family,
     record ? `built in ${record.seconds} s` : 'not built',
   ]);
-  const table = [['TOOL', 'VERSION', 'FAMILY', 'STATE'], ...rows];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  for (const row of table)
-    console.log(
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    );
+  for (const line of columns([['TOOL', 'VERSION', 'FAMILY', 'STATE'], ...rows])) console.log(line);
 }
 
 /** One after the other: each build uses all cores by itself. */
