@@ -112,7 +112,7 @@ it('brings the release up beside another cluster, again without harm, and takes 
   const main = path.join(root, 'ci/cluster/main.ts');
   const head = await output('sh', ['-c', `'${process.execPath}' '${main}' status --name ${name} | head -n 1`]);
   expect([head.stdout, head.stderr]).toEqual([expect.stringMatching(/^cluster \S+: up, .*\n$/), '']);
-  const doctor = await output(process.execPath, [path.join(root, 'doctor/main.ts'), '--name', name]);
+  const doctor = await output(process.execPath, [path.join(root, 'ci/doctor/main.ts'), '--name', name]);
   expect(doctor.status, doctor.stdout + doctor.stderr).toBe(0);
   expect(doctor.stdout).toContain(`The commands below are for export KUBECONFIG=${folderOf(name)}/kubeconfig`);
   expect(doctor.stdout).toMatch(/✓ ok {7}servers +1 server: 1 of 1 pod ready, for 4 models/);

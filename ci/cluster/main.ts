@@ -6,8 +6,8 @@
 // up at once. What else is given to `up` is passed on to `helm upgrade`.
 import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { fleetTable } from '../../doctor/fleet-table.ts';
-import { glance, type Way } from '../../doctor/way.ts';
+import { fleetTable } from '../doctor/fleet-table.ts';
+import { glance, type Way } from '../doctor/way.ts';
 import { clientEnvironment } from '../tools/clients.ts';
 import { output } from '../tools/run.ts';
 import { openCluster, requireHost, stopCluster } from './cluster.ts';

@@ -1,4 +1,4 @@
-import { columns } from '../ci/tools/columns.ts';
+import { columns } from '../tools/columns.ts';
 import { usages } from './checks/fleet.ts';
 import { isReady } from './kubernetes.ts';
 import { type Look, statusesOf } from './look.ts';

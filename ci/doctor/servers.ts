@@ -1,4 +1,4 @@
-import type { ServerOverrides } from '../schema/values.ts';
+import type { ServerOverrides } from '../../schema/values.ts';
 import { type Autoscaler, amount, type Deployment, type Pod } from './kubernetes.ts';
 import { isStaying, type Look, serverOf } from './look.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { root } from '../ci/tools/paths.ts';
+import { root } from '../tools/paths.ts';
 import { Commands } from './commands.ts';
 import { lastWords } from './download.ts';
 

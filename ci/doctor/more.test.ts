@@ -1,14 +1,14 @@
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { root } from '../ci/tools/paths.ts';
+import { root } from '../tools/paths.ts';
 import { checksFor } from './checks.ts';
 
 const operations = readFileSync(path.join(root, 'docs/operations.md'), 'utf8');
 const anchors = [...operations.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(' ', '-'));
 
 it('points to sections that are there', () => {
-  const sources = globSync('doctor/**/*.ts', { cwd: root }).filter((file) => !file.endsWith('.test.ts'));
+  const sources = globSync('ci/doctor/**/*.ts', { cwd: root }).filter((file) => !file.endsWith('.test.ts'));
   const links = sources.flatMap((file) => [
     ...readFileSync(path.join(root, file), 'utf8').matchAll(/'docs\/operations\.md#([\w-]+)'/g),
   ]);

@@ -1,6 +1,6 @@
-import { openCluster } from '../ci/cluster/cluster.ts';
-import { clientEnvironment } from '../ci/tools/clients.ts';
-import { output } from '../ci/tools/run.ts';
+import { openCluster } from '../cluster/cluster.ts';
+import { clientEnvironment } from '../tools/clients.ts';
+import { output } from '../tools/run.ts';
 import { type Api, openApi } from './api.ts';
 import { Commands } from './commands.ts';
 import type { Look } from './look.ts';

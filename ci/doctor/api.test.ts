@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { temporaryFolder } from '../ci/testing/project.ts';
+import { temporaryFolder } from '../testing/project.ts';
 import { openSocket } from './api.ts';
 
 /** A folder for what is temporary, and in it a kubectl of these lines. */

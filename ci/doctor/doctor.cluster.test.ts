@@ -3,13 +3,13 @@ import { request } from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Fleet, testFleet, tinyServer } from '../charts/tests/fleet.ts';
-import { offerFakeGpus } from '../ci/cluster/fake-gpus.ts';
-import type { Resource } from '../ci/cluster/testing.ts';
-import { temporaryFolder } from '../ci/testing/project.ts';
-import { root } from '../ci/tools/paths.ts';
-import { output } from '../ci/tools/run.ts';
-import { mergeValues, type ValuesOverrides } from '../generator/environment.ts';
+import { type Fleet, testFleet, tinyServer } from '../../charts/tests/fleet.ts';
+import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { offerFakeGpus } from '../cluster/fake-gpus.ts';
+import type { Resource } from '../cluster/testing.ts';
+import { temporaryFolder } from '../testing/project.ts';
+import { root } from '../tools/paths.ts';
+import { output } from '../tools/run.ts';
 import { openSocket } from './api.ts';
 import { checksFor } from './checks.ts';
 import { type Judged, judge } from './finding.ts';
@@ -26,7 +26,7 @@ async function run(fleet: Fleet, args: string[], over: NodeJS.ProcessEnv = {}) {
   const { cluster, name } = fleet.namespace;
   const context = JSON.parse(await cluster.kubectl(['config', 'view', '--output', 'json']))['current-context'];
   const env = { ...cluster.env, ...over };
-  const main = [path.join(root, 'doctor/main.ts'), '--namespace', name, '--context', context, ...args];
+  const main = [path.join(root, 'ci/doctor/main.ts'), '--namespace', name, '--context', context, ...args];
   return output(process.execPath, main, { env, timeout: 60_000 });
 }
 

@@ -1,5 +1,5 @@
-import type { AgentConfig, GatewayConfig } from '../schema/config.ts';
-import type { DeepPartial, Values } from '../schema/values.ts';
+import type { AgentConfig, GatewayConfig } from '../../schema/config.ts';
+import type { DeepPartial, Values } from '../../schema/values.ts';
 import type { Answer, NoAnswer } from './api.ts';
 import type { Commands } from './commands.ts';
 import type { HelmRelease } from './helm-release.ts';

@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { parseAllDocuments } from 'yaml';
-import { mergeValues } from '../generator/environment.ts';
-import type { DeepPartial, Values } from '../schema/values.ts';
+import { mergeValues } from '../../generator/environment.ts';
+import type { DeepPartial, Values } from '../../schema/values.ts';
 import type { Secret } from './kubernetes.ts';
 
 /** An object as a manifest names it. */

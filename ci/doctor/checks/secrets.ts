@@ -1,6 +1,6 @@
-import type { ApiKeys } from '../../schema/config.ts';
-import { checkApiKeys } from '../../service/gateway/keys.ts';
-import { parseConfig } from '../../service/shared/config.ts';
+import type { ApiKeys } from '../../../schema/config.ts';
+import { checkApiKeys } from '../../../service/gateway/keys.ts';
+import { parseConfig } from '../../../service/shared/config.ts';
 import { type Check, type Finding, note, ok, orElse } from '../finding.ts';
 import type { Look } from '../look.ts';
 import { counted, listed, oneLine } from '../words.ts';

@@ -4,7 +4,7 @@
 // Without --context it is the embedded cluster where that is up, else kubectl's current context.
 // Exit status: 0 when nothing is a problem (warnings are none), 1 when something is, 2 when there was nothing to look at.
 import { parseArgs } from 'node:util';
-import { namespace as usual } from '../ci/cluster/release.ts';
+import { namespace as usual } from '../cluster/release.ts';
 import { checksFor } from './checks.ts';
 import { judge } from './finding.ts';
 import { asJson, paperOf, report, tally } from './report.ts';
