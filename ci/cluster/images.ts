@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { writeContext } from '../../service/image/context.ts';
+import { type Architecture, ownArchitecture, writeContext } from '../../service/image/context.ts';
 import { contentKey } from '../tools/key.ts';
 import { logged } from '../tools/logged.ts';
 import { buildOnce } from '../tools/once.ts';
@@ -38,6 +38,8 @@ export interface ImageRecipe {
    * that does more than copy names the file that it is in among the sources.
    */
   context(folder: string): Promise<void> | void;
+  /** Whose machines it is for; this one's unless given. Its RUN steps would have to be run here. */
+  arch?: Architecture;
   /** Build arguments. */
   args?: Record<string, string>;
   /** A tar archive of a root file system that the Dockerfile may start FROM by the name `root`. */
@@ -46,10 +48,10 @@ export interface ImageRecipe {
 
 /** Builds an image with buildah, once for the same content. Needs no daemon; RUN steps run in a chroot. */
 export async function buildImage(recipe: ImageRecipe): Promise<Image> {
-  const { repository, sources, args = {} } = recipe;
+  const { repository, sources, args = {}, arch = ownArchitecture } = recipe;
   // The archive of a root is in a folder that is named by its content.
   const { dockerfile, root: base, tag: fixed } = recipe;
-  const facts = { repository, fixed, args, base, dockerfile, arch: process.arch };
+  const facts = { repository, fixed, args, base, dockerfile, arch };
   const key = contentKey(sources, facts, recipe.counts);
   const tag = fixed ?? key;
   const reference = `${repository}:${tag}`;
@@ -60,6 +62,7 @@ export async function buildImage(recipe: ImageRecipe): Promise<Image> {
     make: async (into, log) => {
       await requireSystem(['buildah']);
       const work = path.join(into, 'work');
+      const build = ['bud', '--platform', `linux/${arch}`];
       const context = path.join(work, 'context');
       mkdirSync(context, { recursive: true });
       await recipe.context(context);
@@ -69,10 +72,10 @@ export async function buildImage(recipe: ImageRecipe): Promise<Image> {
         mkdirSync(folder);
         cpSync(base, path.join(folder, 'root.tar'));
         writeFileSync(path.join(folder, 'Dockerfile'), 'FROM scratch\nADD root.tar /\n');
-        await buildah(work, log, ['bud', '--tag', 'root', folder]);
+        await buildah(work, log, [...build, '--tag', 'root', folder]);
       }
       const given = Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
-      await buildah(work, log, ['bud', ...given, '--tag', reference, context]);
+      await buildah(work, log, [...build, ...given, '--tag', reference, context]);
       await buildah(work, log, ['push', reference, `docker-archive:${path.join(into, 'image.tar')}:${reference}`]);
       await rm(work, { recursive: true, force: true });
     },
@@ -153,14 +156,15 @@ CMD ["serve"]
 }
 
 /** The service's own image from its own Dockerfile, on a base of Debian packages instead of one from a registry. */
-export async function serviceImage(): Promise<Image> {
+export async function serviceImage(arch: Architecture = ownArchitecture): Promise<Image> {
   const files = ['service', 'package.json', 'package-lock.json'];
   return buildImage({
     repository: 'model-management.local/model-management',
-    root: await debianRoot(['base-files', 'ca-certificates', 'libc6', 'libstdc++6']),
+    root: await debianRoot(['base-files', 'ca-certificates', 'libc6', 'libstdc++6'], arch),
     sources: files.map((file) => path.join(root, file)),
     counts: (file) => !/(^|\/)(testing|node_modules)\/|\.test\.ts$/.test(file),
+    arch,
     args: { BASE: 'root' },
-    context: (folder) => writeContext(folder, [process.arch === 'arm64' ? 'arm64' : 'amd64']),
+    context: (folder) => writeContext(folder, [arch]),
   });
 }

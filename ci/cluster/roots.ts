@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { type Architecture, ownArchitecture } from '../../service/image/context.ts';
 import { contentKey } from '../tools/key.ts';
 import { logged } from '../tools/logged.ts';
 import { buildOnce } from '../tools/once.ts';
@@ -22,17 +23,19 @@ rm -rf var/lib/apt var/lib/dpkg var/cache`;
 
 /**
  * A root file system of Debian packages, as a tar archive: what stands in for a base image where no image registry can
- * be reached. Packages are unpacked, not configured: no package manager, no shell unless one is named.
+ * be reached. Packages are unpacked, not configured: no package manager, no shell unless one is named, and nothing of
+ * another architecture than this machine's has to run.
  */
-export async function debianRoot(packages: readonly string[]): Promise<string> {
+export async function debianRoot(packages: readonly string[], arch: Architecture = ownArchitecture): Promise<string> {
   const suite = codename();
   const folder = await buildOnce({
     parent: path.join(cacheDir(), 'roots'),
     name: 'root',
-    key: contentKey([], { suite, packages, finish, arch: process.arch }),
+    key: contentKey([], { suite, packages, finish, arch }),
     make: async (into, log) => {
       await requireSystem(['mmdebstrap']);
-      const args = ['--variant=extract', `--include=${packages.join(',')}`, `--customize-hook=${finish}`];
+      const which = [`--architectures=${arch}`, `--include=${packages.join(',')}`];
+      const args = ['--variant=extract', ...which, `--customize-hook=${finish}`];
       // In a mount and process namespace of its own, so that ending it ends all that it started and mounted.
       const apart = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
       await logged('unshare', [...apart, 'mmdebstrap', ...args, suite, path.join(into, 'root.tar')], { log });

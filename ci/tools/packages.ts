@@ -27,6 +27,8 @@ const packages = {
   '/usr/sbin/nginx': 'nginx',
   chromium: 'chromium',
   '/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf': 'fonts-liberation',
+  'qemu-aarch64-static': 'qemu-user-static',
+  'qemu-x86_64-static': 'qemu-user-static',
 } as const;
 
 export type SystemTool = keyof typeof packages;

