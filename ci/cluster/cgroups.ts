@@ -13,8 +13,8 @@ export function cgroupRoot(name: string): string {
 }
 
 /** Where cgroups are mounted: one folder with version 2, one for each controller with version 1 (or a mix of the two). */
-function hierarchies(): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
+export function hierarchies(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): string[] {
+  return mountinfo
     .split('\n')
     .filter((line) => / - cgroup2? /.test(line))
     .map((line) => line.split(' ')[4]!)
@@ -66,11 +66,19 @@ export function createCgroups(name: string): string[] {
       }
     }
   } catch (error) {
-    throw new Error(
-      `${(error as Error).message}: no control groups can be made: run this on a machine or in a container that may do so`,
-    );
+    throw new Error(`${(error as Error).message}: no control groups can be made: ${remedy(error as Error)}`);
   }
   return nodeCgroups(name);
+}
+
+/** What whoever runs this can do about it. */
+export function remedy({ code }: NodeJS.ErrnoException): string {
+  if (code !== 'EBUSY') return 'run this on a machine or in a container that may do so';
+  // Version 2 hands nothing down from a group that has processes itself, unless it is the machine's root. A container's
+  // processes are its owner's: they are not ours to move.
+  const own = '/sys/fs/cgroup/own';
+  const move = `for id in $(cat /sys/fs/cgroup/cgroup.procs); do echo $id > ${own}/cgroup.procs; done`;
+  return `the processes of this container need a group of their own first: mkdir ${own}; ${move}`;
 }
 
 /** Removes the groups of a cluster whose processes have ended, and the common parent with the last. */
