@@ -1,0 +1,205 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { startFakeExporter } from '../../ci/cluster/fake-exporters.ts';
+import { offerFakeGpus } from '../../ci/cluster/fake-gpus.ts';
+import { type Monitoring, startMonitoring } from '../../ci/cluster/monitoring.ts';
+import { chartFolder } from '../../ci/testing/chart.ts';
+import { root } from '../../ci/tools/paths.ts';
+import { output } from '../../ci/tools/run.ts';
+import { tool } from '../../ci/tools/tools.ts';
+import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { alerts } from '../../generator/monitoring/alerts.ts';
+import { recording } from '../../generator/monitoring/recording.ts';
+import { runbookOf } from '../../generator/monitoring/rules.ts';
+import { type Fleet, testFleet, tinyServer } from './fleet.ts';
+
+const servers = ['plain', 'gpu'];
+const values = [
+  tinyServer('plain', { costPerHour: 0.2 }),
+  // Unloaded at once, so that there are loads and unloads to tell of.
+  mergeValues(
+    tinyServer('gpu', { resources: { gpu: 1, gpuMemoryMiB: 1000 }, costPerHour: 0.8, startup: { loadSeconds: 10 } }),
+    {
+      models: { gpu: { keepAlive: '0' } },
+    },
+  ) as ValuesOverrides,
+  { monitoring: { rules: { delivery: 'configMap' } } } satisfies ValuesOverrides,
+].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
+
+/**
+ * The same rules with all times a sixtieth, in ranges, offsets and `for`, and nothing else changed: what they have to say of an
+ * hour they say within a minute.
+ */
+function hurried(text: string): string {
+  const file = parse(text) as { groups: { rules: { expr: string; for?: string }[] }[] };
+  const units: Record<string, number> = { m: 60, h: 3600, d: 86_400 };
+  const shorter = (_: string, before: string, count: string, unit: string) =>
+    `${before}${(Number(count) * units[unit]! * 1000) / 60}ms`;
+  for (const rule of file.groups.flatMap(({ rules }) => rules)) {
+    rule.expr = rule.expr.replaceAll(/(\[|offset )(\d+)([mhd])\b/g, shorter);
+    if (rule.for) rule.for = rule.for.replace(/^()(\d+)([mhd])$/, shorter);
+  }
+  return stringify(file);
+}
+
+/**
+ * What has nothing to say of a fleet that is well: nothing was refused or unloaded, and no volume of this class has a size
+ * that the kubelet could tell.
+ */
+const silentWhenWell = {
+  records: ['model_reason:rejections:rate5m', 'model:rejections:ratio_increase5m', 'volume:models_free:ratio'],
+  panels: [
+    'Rejected requests',
+    'Room left on the volumes of models',
+    'Loads and unloads: unload, {{reason}}',
+    'Alerts',
+  ],
+};
+
+describe('on a real Prometheus, with rules in a hurry', () => {
+  const stack = new AsyncDisposableStack();
+  let fleet: Fleet;
+  let monitoring: Monitoring;
+  const name = () => fleet.namespace.name;
+
+  const stream = async (model: string) => {
+    const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }], options: { num_predict: 8 } });
+    const answer = await fetch(`${await fleet.address()}/api/chat`, { method: 'POST', body });
+    await answer.text();
+  };
+
+  beforeAll(async () => {
+    fleet = stack.use(await testFleet());
+    const { cluster } = fleet.namespace;
+    stack.use(await offerFakeGpus(cluster, 1));
+    const exporter = stack.use(await startFakeExporter(cluster.node.layout.hostAddress, {}));
+    await fleet.deploy(values);
+    await Promise.all([...servers.map((model) => fleet.untilReady(`ollama-${model}`, 1, 180)), fleet.untilGateway()]);
+    const [pod] = await fleet.pods('ollama-gpu');
+    const of = `namespace="${name()}",pod="${pod.metadata.name}"`;
+    const shares = `{${of},container="ollama",node="node-1"}`;
+    exporter.samples = {
+      [`DCGM_FI_DEV_GPU_UTIL{${of},gpu="0"}`]: 40,
+      [`container_cpu_allocation${shares}`]: 0.2,
+      [`container_memory_allocation_bytes${shares}`]: 2 ** 30,
+      [`container_gpu_allocation${shares}`]: 1,
+      'node_cpu_hourly_cost{node="node-1"}': 0.03,
+      'node_ram_hourly_cost{node="node-1"}': 0.004,
+      'node_gpu_hourly_cost{node="node-1"}': 0.5,
+    };
+    const rules = await fleet.namespace.get('configmap', 'model-management-rules');
+    monitoring = stack.use(
+      await startMonitoring(cluster, {
+        rules: Object.fromEntries(
+          Object.entries(rules.data as Record<string, string>).map(([file, text]) => [file, hurried(text)]),
+        ),
+        alertmanager: { route: { receiver: 'none' }, receivers: [{ name: 'none' }] },
+        namespaces: [name()],
+        targets: { 'fake-exporter': exporter.target },
+        seconds: 1,
+      }),
+    );
+    const end = Date.now() + 75_000;
+    const client = async (model: string, ask: (model: string) => Promise<unknown>) => {
+      while (Date.now() < end) await ask(model).then(() => sleep(300));
+    };
+    await Promise.all([...servers.map((model) => client(model, fleet.chat)), client('gpu', stream)]);
+  });
+  afterAll(() => stack.disposeAsync());
+
+  it('has targets that answer, with the labels of release and server', async () => {
+    const up = await fleet.namespace.until('all targets', 60, async () => {
+      const found = await monitoring.query('up');
+      return found.length >= 8 && found.every(({ value }) => value[1] === '1') ? found : undefined;
+    });
+    expect([...new Set(up.map(({ metric }) => metric.job))].toSorted()).toEqual([
+      'fake-exporter',
+      'kube-state-metrics',
+      'kubelet',
+      'kubelet-cadvisor',
+      'kubelet-probes',
+      'pods',
+    ]);
+    const info = await monitoring.query('pod:server:info');
+    expect(
+      info.map(({ metric }) => [metric.namespace, metric.release, metric.component, metric.server ?? '']).toSorted(),
+    ).toEqual(
+      [
+        [name(), 'fleet', 'gateway', ''],
+        ...servers.map((model) => [name(), 'fleet', 'server', `ollama-${model}`]),
+      ].toSorted(),
+    );
+  });
+
+  it('can evaluate every rule, and none of the alerts fires for a fleet that is well', async () => {
+    const groups = (await monitoring.api('rules')).groups as {
+      rules: { name: string; type: string; health: string; lastError?: string }[];
+    }[];
+    const rules = groups.flatMap(({ rules }) => rules);
+    const count = (all: readonly { rules: readonly unknown[] }[]) => all.flatMap((group) => group.rules).length;
+    expect(rules.filter(({ type }) => type === 'alerting')).toHaveLength(count(alerts));
+    expect(rules.filter(({ health }) => health !== 'ok').map(({ name, lastError }) => `${name}: ${lastError}`)).toEqual(
+      [],
+    );
+    const firing = await monitoring.query('ALERTS{alertstate="firing"}');
+    // Its GPU is a fake: what is said to run on one runs on the CPU.
+    expect(firing.map(({ metric }) => metric.alertname).filter((alert) => alert !== 'ModelOutsideGpu')).toEqual([]);
+  });
+
+  it('has something to say by every recording rule', async () => {
+    const records = new Set(recording.flatMap(({ rules }) => rules.map(({ record }) => record)));
+    const silent: string[] = [];
+    for (const record of records) {
+      if ((await monitoring.query(`last_over_time(${record}[5m])`)).length === 0) silent.push(record);
+    }
+    expect(silent.filter((record) => !silentWhenWell.records.includes(record))).toEqual([]);
+  });
+
+  it('answers what every panel of the dashboards asks', async () => {
+    const folder = path.join(chartFolder, 'files/dashboards');
+    const silent: string[] = [];
+    for (const file of readdirSync(folder)) {
+      const { panels } = JSON.parse(readFileSync(path.join(folder, file), 'utf8'));
+      for (const { title, targets = [] } of panels) {
+        for (const { expr, legendFormat } of targets) {
+          const asked = expr
+            .replaceAll('$namespace', name())
+            .replaceAll('$release', 'fleet')
+            .replaceAll('$model', 'gpu')
+            .replaceAll('$server', '.+');
+          // What it has shown since the load began.
+          if ((await monitoring.query(`last_over_time((${asked})[3m:1s])`)).length === 0)
+            silent.push(`${title}: ${legendFormat ?? ''}`);
+        }
+      }
+    }
+    expect(silent.filter((panel) => !silentWhenWell.panels.some((known) => panel.startsWith(known)))).toEqual([]);
+  });
+
+  it('has runbooks whose commands run and whose questions are sound', async () => {
+    const books = [...new Set(alerts.flatMap(({ rules }) => rules.map(({ alert }) => runbookOf(alert))))].map((book) =>
+      readFileSync(path.join(root, `docs/runbooks/${book}.md`), 'utf8'),
+    );
+    const blocks = (language: string) => [
+      ...new Set(
+        books.flatMap((text) =>
+          [...text.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].flatMap(([, block]) =>
+            block!.trim().split('\n'),
+          ),
+        ),
+      ),
+    ];
+    const { env } = fleet.namespace.cluster;
+    const here = (command: string) =>
+      command.replaceAll('-n model-management ', `-n ${name()} `).replaceAll('ollama-llama', 'ollama-plain');
+    const PATH = `${path.dirname(await tool('kubectl'))}:${env.PATH}`;
+    for (const command of blocks('sh')) {
+      const { status, stderr } = await output('sh', ['-c', here(command)], { env: { ...env, PATH } });
+      expect({ command, status, stderr: status === 0 ? '' : stderr }).toEqual({ command, status: 0, stderr: '' });
+    }
+    for (const query of blocks('promql')) await monitoring.query(query);
+  });
+});
