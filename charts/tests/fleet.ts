@@ -123,7 +123,8 @@ export async function testFleet(): Promise<Fleet> {
     untilGateway: async () => {
       await namespace.until('the gateway', 60, async () => {
         const deployment = await namespace.get('deployment', 'model-management-gateway');
-        const { observedGeneration, updatedReplicas, availableReplicas } = deployment?.status ?? {};
+        // Neither is there before the first pod is.
+        const { observedGeneration, updatedReplicas = 0, availableReplicas } = deployment?.status ?? {};
         return observedGeneration === deployment?.metadata.generation && updatedReplicas === availableReplicas;
       });
     },
