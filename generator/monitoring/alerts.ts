@@ -197,7 +197,8 @@ const loads: RuleGroup<AlertRule> = {
       for: '2m',
       summary: `${model} is still not loaded in a pod`,
       description:
-        `${model} has not been loaded in ${pod}, whose agent has been there for longer than a load of ${server} may take ` +
+        `${model} has not been loaded in ${pod}, whose agent has been there for longer than the models of ${server} may take to ` +
+        `download (${constant('server:download_budget:seconds', ['server'], seconds)}) and to load ` +
         `(${constant('server:load_budget:seconds', ['server'], seconds)}): the pod serves nobody.`,
     },
     {

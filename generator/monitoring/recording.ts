@@ -67,11 +67,12 @@ const pods: RuleGroup<RecordingRule> = {
     },
     {
       record: 'pod:settled:info',
-      // From the start of the agent on, which comes after the download.
+      // The agent is there before the download.
       expr:
-        `time() - ${agents('process_start_time_seconds')} > ${on('server')} group_left () ${ours('server:load_budget:seconds')}` +
+        `time() - ${agents('process_start_time_seconds')} > ${on('server')} group_left () ` +
+        `(${ours('server:download_budget:seconds')} + ${ours('server:load_budget:seconds')})` +
         ` or time() - ${gateway('process_start_time_seconds')} > 60`,
-      what: 'Pods that have had the time to load their models; seconds since their start',
+      what: 'Pods that have had the time to download and load their models; seconds since their start',
       by: ['component', 'server', 'pod'],
     },
   ],

@@ -275,17 +275,17 @@ export const alertCases: AlertCase[] = [
       ...of('process_start_time_seconds', gpu, always(20 * 60)),
       ...of('model_loaded', { ...gpu, model: 'llama' }, bad(1, 0)),
     },
-    pending: 24,
+    pending: 33,
     firing: 40,
     resolved: 62,
     labels: { ...pod, model: 'llama' },
     summary: 'llama is still not loaded in a pod',
     description:
-      'llama has not been loaded in x-gpu-1, whose agent has been there for longer than a load of gpu may take (2m 0s): the pod ' +
-      'serves nobody.',
+      'llama has not been loaded in x-gpu-1, whose agent has been there for longer than the models of gpu may take to download ' +
+      '(10m 0s) and to load (2m 0s): the pod serves nobody.',
     near: {
       ...of('process_start_time_seconds', gpu, always(20 * 60)),
-      ...of('model_loaded', { ...gpu, model: 'llama' }, between(20, 24, [1, 0, 1])),
+      ...of('model_loaded', { ...gpu, model: 'llama' }, between(20, 33, [1, 0, 1])),
     },
   },
   {
