@@ -12,6 +12,7 @@ const files = {
   render: ['charts/**/*.test.ts', '**/*.helm.test.ts'],
   ollama: ['**/*.ollama.test.ts'],
   cluster: ['**/*.cluster.test.ts'],
+  extended: ['**/*.extended.test.ts'],
 };
 
 const ofOthers = (...names: (keyof typeof files)[]) => [
@@ -27,7 +28,7 @@ const projects: TestProjectInlineConfiguration[] = [
     test: {
       name: 'unit',
       include: files.unit,
-      exclude: ofOthers('slow', 'npm', 'render', 'ollama', 'cluster'),
+      exclude: ofOthers('slow', 'npm', 'render', 'ollama', 'cluster', 'extended'),
       testTimeout: 20 * second,
       // Starting a worker takes longer than most files do: each runs many. And they wait more than they compute.
       isolate: false,
@@ -46,7 +47,7 @@ const projects: TestProjectInlineConfiguration[] = [
     test: {
       name: 'render',
       include: files.render,
-      exclude: ofOthers('ollama', 'cluster'),
+      exclude: ofOthers('ollama', 'cluster', 'extended'),
       globalSetup: ['ci/testing/tools-setup.ts'],
       testTimeout: minute,
     },
@@ -61,19 +62,24 @@ const projects: TestProjectInlineConfiguration[] = [
       fileParallelism: false,
     },
   },
-  {
-    // One cluster for all of them, and one file at a time, since it has two cores; what mostly waits does so together.
+  // `npm run test:extended`: on the cluster as well, and left out of `npm test`.
+  ...(['cluster', 'extended'] as const).map(onCluster),
+];
+
+/** One cluster for all of them, and one file at a time, since it has two cores; what mostly waits does so together. */
+function onCluster(name: keyof typeof files): TestProjectInlineConfiguration {
+  return {
     test: {
-      name: 'cluster',
-      include: files.cluster,
+      name,
+      include: files[name],
       globalSetup: ['ci/cluster/global-setup.ts'],
       testTimeout: 5 * minute,
       hookTimeout: 10 * minute,
       fileParallelism: false,
       maxConcurrency: 3,
     },
-  },
-];
+  };
+}
 
 export default defineConfig({
   test: {

@@ -1,11 +1,13 @@
 // npm test                              all tests, cheapest first
+// npm run test:extended                 what takes too long for that
 // npm test -- PROJECT … [ARGUMENT …]    those of some projects (unit, slow, npm, render, ollama, cluster)
 // The last line is `N passed, N failed`, and the exit status 1 when any failed or none ran.
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { closingLine, type Tally, tally, total } from './tally.ts';
 
-const known = ['unit', 'slow', 'npm', 'render', 'ollama', 'cluster'];
+const usual = ['unit', 'slow', 'npm', 'render', 'ollama', 'cluster'];
+const known = [...usual, 'extended'];
 /** Milliseconds that an interrupted project has for its teardown. */
 const grace = 4 * 60_000;
 
@@ -56,7 +58,7 @@ function runProject(project: string): Promise<Tally> {
 
 const rows: string[] = [];
 const tallies: Tally[] = [];
-for (const project of chosen.length > 0 ? known.filter((name) => chosen.includes(name)) : known) {
+for (const project of chosen.length > 0 ? known.filter((name) => chosen.includes(name)) : usual) {
   if (stopped) {
     tallies.push(tally(`${project}: not run`));
     continue;
