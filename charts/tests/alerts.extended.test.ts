@@ -322,7 +322,11 @@ describe('on a real Prometheus', () => {
     await kubectl('annotate', 'pod', gateway.metadata.name, 'prometheus.io/scrape-');
     await untilFiring(30, 'GatewayMetricsMissing critical');
     await kubectl('annotate', 'pod', gateway.metadata.name, 'prometheus.io/scrape=true');
-    await fleet.namespace.until('it to resolve', 30, async () => (await firing()).size === 0);
+    await fleet.namespace.until(
+      'it to resolve',
+      60,
+      async () => !(await firing()).has('GatewayMetricsMissing critical'),
+    );
   });
 
   it('had each alert pending before it fired, and Alertmanager told of each that was not part of another', async () => {
