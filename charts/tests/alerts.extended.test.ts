@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { type FakeExporter, startFakeExporter } from '../../ci/cluster/fake-exporters.ts';
+import { offerFakeGpus } from '../../ci/cluster/fake-gpus.ts';
 import { type Monitoring, startMonitoring } from '../../ci/cluster/monitoring.ts';
 import { runInNode } from '../../ci/cluster/node.ts';
 import { root } from '../../ci/tools/paths.ts';
@@ -120,14 +121,8 @@ describe('on a real Prometheus', () => {
     kubectl('exec', `deployment/ollama-${model}`, '--container', 'ollama', '--', 'sh', '-c', command);
   const podOf = async (model: string) => (await fleet.pods(`ollama-${model}`))[0];
 
-  /** Process ids, as the node numbers them, of the Ollama server of a pod. */
-  const ollamaOf = async (model: string): Promise<string> => {
-    const { uid } = (await podOf(model)).metadata;
-    const find = `for p in $(grep -ls "${uid}" /proc/[0-9]*/cgroup); do p=\${p%/cgroup}; tr '\\0' ' ' <$p/cmdline | grep -q '^/bin/ollama serve' && echo \${p#/proc/}; done; true`;
-    return (await runInNode(fleet.namespace.cluster.node, ['sh', '-c', find])).trim();
-  };
-  const signal = async (model: string, which: string) =>
-    runInNode(fleet.namespace.cluster.node, ['kill', `-${which}`, await ollamaOf(model)]);
+  const signal = async (model: string, which: 'STOP' | 'CONT' | 'KILL') =>
+    fleet.signalOllama(await podOf(model), which);
 
   /**
    * Has the kernel kill an Ollama for what another process in its container takes: it judges by size and by what each was
@@ -180,21 +175,7 @@ describe('on a real Prometheus', () => {
     fleet = stack.use(await testFleet());
     const { cluster } = fleet.namespace;
     const { hostAddress } = cluster.node.layout;
-    // As an administrator tells of a device that no plugin does: nothing is behind it, and Ollama finds no GPU.
-    const capacity = [{ op: 'add', path: '/status/capacity/nvidia.com~1gpu', value: '1' }];
-    await cluster.kubectl([
-      'patch',
-      'node',
-      'node-1',
-      '--subresource=status',
-      '--type=json',
-      '--patch',
-      JSON.stringify(capacity),
-    ]);
-    stack.defer(async () => {
-      const patch = JSON.stringify([{ op: 'remove', path: '/status/capacity/nvidia.com~1gpu' }]);
-      await cluster.kubectl(['patch', 'node', 'node-1', '--subresource=status', '--type=json', '--patch', patch]);
-    });
+    stack.use(await offerFakeGpus(cluster, 1));
     receiver = stack.use(await startReceiver(hostAddress));
     exporter = stack.use(await startFakeExporter(hostAddress, {}));
     await fleet.deploy(values);

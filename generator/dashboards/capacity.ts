@@ -1,6 +1,7 @@
 import { BytesIEC, Dollars, Percent, PercentUnit, Short } from '@grafana/grafana-foundation-sdk/units';
 import type { Frame } from './frame.ts';
 import { chart, figure, list } from './panels.ts';
+import { tokenCost } from './token-cost.ts';
 import { ofServer, ours, variables } from './variables.ts';
 
 const hoursOfDay = 24;
@@ -163,16 +164,7 @@ export const capacity: Frame = {
             { expr: bound('server:replicas:max'), legend: 'most pods' },
           ],
         }),
-        chart({
-          title: 'Cost of a million tokens',
-          description: 'Of each server, at the tokens of the last hour: a server that idles is dear.',
-          unit: Dollars,
-          width: 10,
-          decimals: 2,
-          queries: [
-            { expr: `max by (server) (${ofServer('server:cost_per_million_tokens:dollars')})`, legend: '{{server}}' },
-          ],
-        }),
+        tokenCost(ofServer),
       ],
     },
   ],

@@ -2,6 +2,7 @@ import { Dollars, PercentUnit, RequestsPerSecond, Seconds, Short } from '@grafan
 import type { Frame } from './frame.ts';
 import { uid as modelUid } from './model.ts';
 import { chart, figure, list } from './panels.ts';
+import { tokenCost } from './token-cost.ts';
 import { ours, variables } from './variables.ts';
 
 const p95 = 'quantile="0.95"';
@@ -223,16 +224,7 @@ export const overview: Frame = {
           stacked: true,
           queries: [{ expr: `max by (server) (${ours('server:cost:dollars_per_hour')})`, legend: '{{server}}' }],
         }),
-        chart({
-          title: 'Cost of a million tokens',
-          description: 'Of each server, at the tokens of the last hour: a server that idles is dear.',
-          unit: Dollars,
-          width: 10,
-          decimals: 2,
-          queries: [
-            { expr: `max by (server) (${ours('server:cost_per_million_tokens:dollars')})`, legend: '{{server}}' },
-          ],
-        }),
+        tokenCost(ours),
       ],
     },
   ],
