@@ -23,8 +23,8 @@ import type { GatewayMetrics, RejectionReason } from './metrics.ts';
 import { Passage } from './passage.ts';
 import { Routing, type Target } from './routing.ts';
 import { Board } from './status/board.ts';
+import { nothingCounted } from './status/live-counts.ts';
 import { addStatusPage } from './status/routes.ts';
-import { nothingCounted } from './status/tally.ts';
 
 /** The routes whose requests may find the beginning of their prompt in a replica's cache. */
 const generationRoutes = new Set(['/api/generate', '/api/chat', '/v1/chat/completions', '/v1/completions']);

@@ -3,7 +3,7 @@ import type { Priority } from '../../schema/types.ts';
 import type { Usage } from '../shared/meter.ts';
 import { RequestMetrics, unknownModel } from '../shared/metrics.ts';
 import { TallyHistogram } from '../shared/tally.ts';
-import { Tally } from './status/tally.ts';
+import { LiveCounts } from './status/live-counts.ts';
 
 /** Why a request got no place at a replica, or was not even to wait for one. */
 export type RejectionReason =
@@ -31,7 +31,7 @@ export interface ServerState {
 /** The metrics of a gateway: those of its requests, of the lines before the models, and of the replicas behind. */
 export class GatewayMetrics extends RequestMetrics {
   /** The same for the status page. */
-  readonly tally = new Tally();
+  readonly tally = new LiveCounts();
   readonly #depth: Gauge<'model' | 'priority'>;
   readonly #wait: TallyHistogram;
   readonly #rejected: Counter<'model' | 'reason'>;

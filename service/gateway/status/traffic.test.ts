@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayModelStatus, GatewayStatus } from '../../shared/status.ts';
 import { History } from './history.ts';
-import { Tally } from './tally.ts';
+import { LiveCounts } from './live-counts.ts';
 import { stepMs, Traffic } from './traffic.ts';
 
 /** A gateway that counts as the real one does. */
 class Gateway {
-  readonly tally = new Tally();
+  readonly tally = new LiveCounts();
   readonly now: Record<string, Pick<GatewayModelStatus, 'inFlight' | 'waiting' | 'oldestMs'>> = {};
   ejected: string[] = [];
   readonly #id: string;

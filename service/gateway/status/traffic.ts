@@ -1,7 +1,7 @@
 import type { GatewayModelStatus, GatewayStatus } from '../../shared/status.ts';
 import { difference, quantile, Sum } from './histogram.ts';
 import { brief, History } from './history.ts';
-import { type Counted, nothingCounted } from './tally.ts';
+import { type Counted, nothingCounted } from './live-counts.ts';
 
 /** How often requests are counted together, in ms; and how many such steps are kept: an hour. */
 export const stepMs = 10_000;

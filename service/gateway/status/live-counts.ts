@@ -16,7 +16,7 @@ class Sum {
 }
 
 /** Counts a gateway's own requests, by model, for whoever shows them live: what its metrics count, in finer buckets. */
-export class Tally {
+export class LiveCounts {
   readonly #sums = new Map<string, Sum>();
 
   /** A request that ended. */
