@@ -168,8 +168,12 @@ it('says in one line what it does not understand', async () => {
   const wrong = await command(['down', '--everything']);
   expect(await exitOf(wrong.child)).toBe(1);
   expect(wrong.said()).toMatch(/^--everything: not understood: .*\n$/);
-  const args = ['--reuid', '65534', '--clear-groups', process.execPath, path.join(root, 'ci/cluster/main.ts'), 'up'];
-  const user = await output('setpriv', args, { env: { PATH: process.env.PATH, HOME: '/nonexistent' } });
+  // Another user, who can read what may be in a folder of root's alone.
+  const reader = ['--inh-caps', '+dac_read_search', '--ambient-caps', '+dac_read_search'];
+  const main = [process.execPath, path.join(root, 'ci/cluster/main.ts'), 'up'];
+  const user = await output('setpriv', ['--reuid', '65534', '--clear-groups', ...reader, ...main], {
+    env: { PATH: process.env.PATH, HOME: '/nonexistent' },
+  });
   expect(user.status).toBe(1);
   expect(user.stderr).toMatch(
     /^not root: .* use a cluster of your own instead, such as kind: npm run up -- --context NAME\n$/,
