@@ -84,13 +84,20 @@ sum_of() { sha256sum "$(manifest "$1")" 2>/dev/null | cut -d ' ' -f 1; }
 
 noted() { [ -f "$(manifest "$3")" ] && [ "$(cat "$notes/$1" 2>/dev/null)" = "$2 $(sum_of "$3")" ]; }
 
+# Room on the volume of the models.
+room() {
+  # shellcheck disable=SC2046 # a line of words
+  set -- $(df -Ph "$OLLAMA_MODELS" | tail -n 1)
+  echo "$4 of $2 left"
+}
+
 # What an error of `ollama pull` means to the one who reads this log. Sets $reason, $kind to that in one word, and $again when
 # another try may help.
 explain() {
   again=
   case $1 in
     *'no space left on device'*)
-      kind=no_space reason="no space: the volume of $OLLAMA_MODELS is full ($(df -h "$OLLAMA_MODELS" | awk 'NR == 2 { print $4 " of " $2 " left" }')): raise cache.size of the server or sharedCache.size" ;;
+      kind=no_space reason="no space: the volume of $OLLAMA_MODELS is full ($(room)): raise cache.size of the server or sharedCache.size" ;;
     *'digest mismatch'*)
       kind=wrong_digest reason='wrong digest: what arrived is not what the manifest names; it was thrown away' again=yes ;;
     *'file does not exist'* | *'manifest unknown'* | *'not found'*)

@@ -9,7 +9,6 @@ Helm: the braces are for Prometheus. Takes: root, file; gives YAML.
       | replace "__release__" .root.Release.Name
       | replace "__prefix__" .root.Values.namePrefix
       | replace "__claim__" (include "model-management.sharedClaimName" .root)
-      | replace "__puller__" (include "model-management.name" (dict "root" .root "name" "model-management-puller" "suffix" "-"))
       | replace "__certificate__" .root.Values.ingress.tls.secretName
       | replace "__runbooks__" $runbooks -}}
 {{- end -}}

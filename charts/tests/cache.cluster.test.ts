@@ -153,7 +153,7 @@ it.concurrent('says in its log that there is no space', async () => {
     const text = job ? await namespace.kubectl(['logs', `job/${job.metadata.name}`]).catch(() => '') : '';
     return text.includes('failed') ? text : undefined;
   });
-  expect(log).toMatch(/failed: no space: the volume of \/models is full .*raise cache\.size/);
+  expect(log).toMatch(/failed: no space: the volume of \/models is full \(\S+ of \S+ left\): raise cache\.size/);
 });
 
 it.concurrent('says in its log that the digest is another', async () => {

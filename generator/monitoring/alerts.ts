@@ -1,5 +1,18 @@
 import { burn } from './objectives.ts';
-import { agents, by, gateway, growth, inNamespace, marks, ofOurPods, on, ours, sum, withServer } from './promql.ts';
+import {
+  agents,
+  by,
+  gateway,
+  growth,
+  inNamespace,
+  marks,
+  max,
+  ofOurPods,
+  on,
+  ours,
+  sum,
+  withServer,
+} from './promql.ts';
 import type { AlertRule, RuleGroup } from './rules.ts';
 
 /** For descriptions: a value that the chart made a constant of, for the labels of the alert; Prometheus fills it in. */
@@ -212,13 +225,14 @@ const loads: RuleGroup<AlertRule> = {
     {
       alert: 'ModelDownloadFailing',
       severity: 'warning',
-      expr:
-        `${ofOurPods(`sum by (namespace, pod) (increase(${inNamespace('kube_pod_init_container_status_restarts_total', 'container="model-downloader"')}[30m]))`)} > 0.5` +
-        ` or label_replace(sum by (namespace, pod) (increase(${inNamespace('kube_pod_container_status_restarts_total', 'container="model-downloader"', `pod=~"${marks.puller}.*"`)}[30m])), "release", "${marks.release}", "", "") > 0.5`,
+      // Agents count from the start of their pod. A volume that servers share tells all of them of the same failure, and of models
+      // that are another's.
+      expr: `${max(['server', 'model', 'reason'], `${agents('model_download_failures_total')} and on (namespace, pod, model) (${agents('model_loaded')} == 0)`)} > 1`,
       for: '1m',
-      summary: 'Models cannot be downloaded',
-      description: `The model-downloader of ${pod} failed {{ $value | humanize }} times in half an hour; its log says why.`,
-      needs: ['kube-state-metrics'],
+      summary: `${model} cannot be downloaded`,
+      description:
+        `Downloading ${model} for ${server} failed {{ $value | printf "%.0f" }} times ({{ $labels.reason }}), and it is still not ` +
+        'there. The log of the model-downloader says more.',
     },
     {
       alert: 'ModelVolumeFilling',

@@ -11,8 +11,6 @@ export const marks = {
   prefix: '__prefix__',
   /** Name of the claim that servers share. */
   claim: '__claim__',
-  /** Beginning of the names of the pods that fill it. */
-  puller: '__puller__',
   /** Name of the gateway's certificate. */
   certificate: '__certificate__',
   /** Address of the folder of the runbooks, or its path. */

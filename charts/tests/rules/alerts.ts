@@ -7,6 +7,8 @@ export interface AlertCase {
   severity: 'critical' | 'warning';
   /** Over the fleet that is well: bad from minute 20 on, good again from minute 60 on. */
   series: Series;
+  /** The minute of the fault, where it is another than 20. */
+  since?: number;
   /** A minute at which it is pending, unless it fires at once. */
   pending?: number;
   /** A minute at which it fires, and one at which it has resolved. */
@@ -66,6 +68,9 @@ const failing = (perMinute: number): Series =>
 
 const restarts = (name: string, kind: '' | 'init_', count: number): Series =>
   of(`kube_pod_${kind}container_status_restarts_total`, container(name, { uid: '1' }), `0x30 ${count}x90`);
+
+const downloadFailures = (count: number) =>
+  of('model_download_failures_total', { ...gpu, model: 'llama', reason: 'no_route' }, `_x20 ${count}x100`);
 
 const certificate = (days: number, label: 'namespace' | 'exported_namespace') => {
   const left = (minutes: number) => minutes * 60 + days * 86_400;
@@ -311,19 +316,32 @@ export const alertCases: AlertCase[] = [
   {
     alert: 'ModelDownloadFailing',
     severity: 'warning',
-    series: restarts('model-downloader', 'init_', 1),
-    firing: 40,
-    resolved: 70,
-    labels: pod,
-    summary: 'Models cannot be downloaded',
-    description: 'The model-downloader of x-gpu-1 failed 1 times in half an hour; its log says why.',
-    near: restarts('model-downloader', 'init_', 0),
+    series: {
+      ...downloadFailures(2),
+      // Young enough for nobody to miss the model yet.
+      ...of('process_start_time_seconds', gpu, always(20 * 60)),
+      ...of('model_loaded', { ...gpu, model: 'llama' }, bad(1, 0)),
+    },
+    pending: 20,
+    firing: 30,
+    // The third attempt brought it.
+    resolved: 62,
+    labels: { ...llama, reason: 'no_route' },
+    summary: 'llama cannot be downloaded',
+    description:
+      'Downloading llama for gpu failed 2 times (no_route), and it is still not there. The log of the model-downloader says more.',
+    near: {
+      ...downloadFailures(1),
+      ...of('process_start_time_seconds', gpu, always(20 * 60)),
+      ...of('model_loaded', { ...gpu, model: 'llama' }, between(20, 30, [1, 0, 1])),
+    },
   },
   {
     alert: 'ModelVolumeFilling',
     severity: 'warning',
     // 1 of 1000 in a minute.
     series: volume('195-1x60 600x60'),
+    since: 46,
     firing: 58,
     resolved: 70,
     labels: { ...pod, persistentvolumeclaim: 'x-gpu-1-models' },
@@ -336,6 +354,7 @@ export const alertCases: AlertCase[] = [
     alert: 'ModelVolumeFilling',
     severity: 'critical',
     series: volume('29x60 500x60', 'x-model-management-models'),
+    since: 0,
     firing: 40,
     resolved: 62,
     labels: { persistentvolumeclaim: 'x-model-management-models' },
@@ -365,6 +384,7 @@ export const alertCases: AlertCase[] = [
     alert: 'ContainerRestarting',
     severity: 'warning',
     series: restarts('agent', 'init_', 2),
+    since: 31,
     firing: 35,
     resolved: 50,
     labels: { ...pod, container: 'agent' },
@@ -384,6 +404,7 @@ export const alertCases: AlertCase[] = [
         always(1),
       ),
     },
+    since: 31,
     firing: 35,
     resolved: 50,
     labels: { ...pod, container: 'ollama' },

@@ -30,6 +30,7 @@ export const slowCases: AlertCase[] = [
     alert: 'ModelErrorBudgetBurnsSlowly',
     severity: 'warning',
     series: failing(2.4),
+    since: 60 * 24,
     alone: true,
     every,
     firing: 60 * 24 * 2,
