@@ -1,6 +1,8 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { copyProject, type ProjectCopy } from '../ci/testing/project.ts';
 import { randomFrom } from '../ci/testing/random.ts';
+import { run } from '../ci/tools/run.ts';
 
 const vocabulary = (
   'clause party term notice liability indemnity renewal breach remedy warranty schedule payment delivery audit consent ' +
@@ -29,4 +31,18 @@ export async function fillRegistry(folder: string, count: number): Promise<void>
       .replace(/system:\n/, `system:\n      'Case ${index}: ${words}. ' +\n`);
     await writeFile(path.join(folder, `${alias}-${index}.ts`), own);
   }
+}
+
+/** A copy of the project with so many models, generated. */
+export async function projectOf(count: number): Promise<ProjectCopy> {
+  const project = await copyProject('schema', 'generator', 'environments', 'charts', 'service/config.schema.json');
+  await fillRegistry(path.join(project.root, 'generator/registry'), count);
+  await generate(project);
+  return project;
+}
+
+/** The generator as `npm run gen-values` starts it, each time a new process, with every file to be written. */
+export async function generate(project: ProjectCopy): Promise<void> {
+  await rm(path.join(project.root, 'charts/values.yaml'));
+  await run(process.execPath, ['generator/main.ts'], { cwd: project.root });
 }

@@ -6,10 +6,11 @@ import path from 'node:path';
 import { commands } from './commands.ts';
 import { gateway } from './gateway.ts';
 import type { Benchmark } from './measure.ts';
+import { observability } from './observability.ts';
 import { render } from './render.ts';
 import { table } from './table.ts';
 
-const benchmarks: Record<string, Benchmark> = { commands, gateway, render };
+const benchmarks: Record<string, Benchmark> = { commands, gateway, observability, render };
 
 async function main([name, ...args]: string[]): Promise<number> {
   const benchmark = name === undefined ? undefined : benchmarks[name];

@@ -1,11 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { copyProject, type ProjectCopy } from '../ci/testing/project.ts';
+import type { ProjectCopy } from '../ci/testing/project.ts';
 import { root } from '../ci/tools/paths.ts';
 import { say } from '../ci/tools/progress.ts';
 import { run } from '../ci/tools/run.ts';
 import { tool } from '../ci/tools/tools.ts';
-import { fillRegistry } from './large-registry.ts';
+import { generate, projectOf } from './large-registry.ts';
 import { atMost, type Benchmark, type Figure, growthExponent, medianFigure, seconds } from './measure.ts';
 import { secretBytes, sizeOfRelease } from './release.ts';
 
@@ -42,20 +42,6 @@ async function measure(): Promise<Figure[]> {
 }
 
 const kib = (bytes: number) => Math.round(bytes / 1024);
-
-/** A copy of the project with so many models, generated. */
-async function projectOf(count: number): Promise<ProjectCopy> {
-  const project = await copyProject('schema', 'generator', 'environments', 'charts', 'service/config.schema.json');
-  await fillRegistry(path.join(project.root, 'generator/registry'), count);
-  await generate(project);
-  return project;
-}
-
-/** The generator as `npm run gen-values` starts it, each time a new process, with every file to be written. */
-async function generate(project: ProjectCopy): Promise<void> {
-  await rm(path.join(project.root, 'charts/values.yaml'));
-  await run(process.execPath, ['generator/main.ts'], { cwd: project.root });
-}
 
 /** The first run after a change of the types, when their schema has to be made: a compiler starts for it. */
 async function coldGeneration(): Promise<Figure> {

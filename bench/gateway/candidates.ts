@@ -65,21 +65,9 @@ export async function startCandidate(
     jobs.push(job);
     return job;
   };
-  const image = readImage();
   const service = async (component: 'gateway' | 'agent', config: object) => {
-    const port = await freePort();
-    const args = ['--host', '127.0.0.1', '--port', `${port}`, '--metrics-port', `${await freePort()}`];
-    const main = path.join(root, 'service', component, 'main.ts');
-    const file = write(run, `${component}-${port}.json`, JSON.stringify(config));
-    // As the image starts it, but for the time in which clients hear that it goes.
-    const job = launch(
-      component,
-      process.execPath,
-      [...image.flags, ...nodeArgs(component), main, '--config', file, ...args, '--drain-delay', '0'],
-      { PATH: process.env.PATH, ...image.environment },
-    );
-    const url = `http://127.0.0.1:${port}`;
-    await job.answers(run, `${url}/health/ready`);
+    const { job, url } = await startService(run, component, config, nodeArgs(component));
+    jobs.push(stack.use(job));
     return url;
   };
   const start: Record<CandidateName, () => Promise<Pick<Candidate, 'url'> & Partial<Candidate>>> = {
@@ -114,6 +102,30 @@ export async function startCandidate(
   const { models } = fleet;
   const common = { name, path: ollamaPath, models, headers: {}, jobs };
   return { ...common, ...own, [Symbol.asyncDispose]: () => whole.disposeAsync() };
+}
+
+/** An entry point of the service that takes requests, as the image starts it but for where it listens. */
+export async function startService(
+  run: Run,
+  component: 'gateway' | 'agent',
+  config: object,
+  nodeArgs: string[] = [],
+): Promise<{ job: Job; url: string; metricsUrl: string }> {
+  const image = readImage();
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  // And but for the time in which clients hear that it goes.
+  const args = ['--host', '127.0.0.1', '--port', `${port}`, '--metrics-port', `${metricsPort}`, '--drain-delay', '0'];
+  const main = path.join(root, 'service', component, 'main.ts');
+  const file = write(run, `${component}-${port}.json`, JSON.stringify(config));
+  const environment = { PATH: process.env.PATH, ...image.environment };
+  const command = [...image.flags, ...nodeArgs, main, '--config', file, ...args];
+  const job = new Job(run, component, process.execPath, command, environment);
+  const url = `http://127.0.0.1:${port}`;
+  await job.answers(run, `${url}/health/ready`).catch(async (error) => {
+    await job[Symbol.asyncDispose]();
+    throw error;
+  });
+  return { job, url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
 }
 
 /** What the image gives Node. */
