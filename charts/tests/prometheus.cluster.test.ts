@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFakeExporter } from '../../ci/cluster/fake-exporters.ts';
 import { offerFakeGpus } from '../../ci/cluster/fake-gpus.ts';
+import { nodeName } from '../../ci/cluster/layout.ts';
 import { type Monitoring, startMonitoring } from '../../ci/cluster/monitoring.ts';
 import { chartFolder } from '../../ci/testing/chart.ts';
 import { root } from '../../ci/tools/paths.ts';
@@ -11,6 +12,7 @@ import { output } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { alerts } from '../../generator/monitoring/alerts.ts';
+import { labelOfMetric, spotLabels } from '../../generator/monitoring/nodes.ts';
 import { recording } from '../../generator/monitoring/recording.ts';
 import { runbookOf } from '../../generator/monitoring/rules.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
@@ -59,6 +61,11 @@ describe('on a real Prometheus, with rules in a hurry', () => {
     fleet = stack.use(await testFleet());
     const { cluster } = fleet.namespace;
     stack.use(await offerFakeGpus(cluster, 1));
+    const labelNode = (labels: string[]) => cluster.kubectl(['label', 'node', nodeName, ...labels]);
+    await labelNode(Object.entries(spotLabels).map(([label, value]) => `${label}=${value}`));
+    stack.defer(async () => {
+      await labelNode(Object.keys(spotLabels).map((label) => `${label}-`));
+    });
     const exporter = stack.use(await startFakeExporter(cluster.node.layout.hostAddress, {}));
     await fleet.deploy(values);
     await Promise.all([...servers.map((model) => fleet.untilReady(`ollama-${model}`, 1, 180)), fleet.untilGateway()]);
@@ -144,6 +151,17 @@ describe('on a real Prometheus, with rules in a hurry', () => {
       if ((await monitoring.query(`last_over_time(${record}[5m])`)).length === 0) silent.push(record);
     }
     expect(silent.filter((record) => !silentWhenWell.records.includes(record))).toEqual([]);
+  });
+
+  it('knows spot nodes by the labels of every cloud', async () => {
+    const [node] = await monitoring.query('kube_node_labels');
+    expect(node!.metric).toMatchObject(
+      Object.fromEntries(Object.entries(spotLabels).map(([label, value]) => [labelOfMetric(label), value])),
+    );
+    const shares = await monitoring.query('server:pods_on_spot:ratio');
+    expect(shares.map(({ metric, value }) => [metric.server, value[1]]).toSorted()).toEqual(
+      servers.map((model) => [`ollama-${model}`, '1']).toSorted(),
+    );
   });
 
   it('answers what every panel of the dashboards asks', async () => {

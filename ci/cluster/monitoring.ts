@@ -52,6 +52,12 @@ export function documentedScrapes(): ScrapeJob[] {
   return parse(block![1]!).scrape_configs;
 }
 
+/** The option of kube-state-metrics about the labels of nodes, from there as well. */
+function documentedLabels(): string {
+  const text = readFileSync(path.join(root, 'docs/monitoring.md'), 'utf8');
+  return /^--metric-labels-allowlist=\S+$/m.exec(text)![0];
+}
+
 /** The same for processes that are no pods: by certificates instead of a token, and by the addresses of the node. */
 function scrapes(cluster: Cluster, { namespaces, targets = {} }: MonitoringOptions): ScrapeJob[] {
   const { nodeAddress } = cluster.node.layout;
@@ -104,7 +110,8 @@ export async function startMonitoring(cluster: Cluster, options: MonitoringOptio
       `--port=${ports.stateMetrics}`,
       `--telemetry-host=${nodeAddress}`,
       `--telemetry-port=${ports.stateTelemetry}`,
-      '--resources=pods,deployments,jobs,horizontalpodautoscalers',
+      '--resources=pods,nodes,deployments,jobs,horizontalpodautoscalers',
+      documentedLabels(),
     ],
     alertmanager: [
       alertmanager,

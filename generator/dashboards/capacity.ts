@@ -139,6 +139,31 @@ export const capacity: Frame = {
       ],
     },
     {
+      title: 'Nodes',
+      panels: [
+        chart({
+          title: 'Asked for of the nodes',
+          description:
+            'What all pods ask of each node on which there are some of ours, of what it has for pods. What is left is paid for, ' +
+            'and room for others.',
+          unit: PercentUnit,
+          width: 12,
+          max: 1,
+          queries: [
+            { expr: `max by (node, resource) (${ours('node:requested:ratio')})`, legend: '{{node}}: {{resource}}' },
+          ],
+        }),
+        chart({
+          title: 'Pods on spot nodes',
+          description: 'Of all pods of a server whose nodes are known, those on nodes that the cloud can take back.',
+          unit: PercentUnit,
+          width: 12,
+          max: 1,
+          queries: [{ expr: `max by (server) (${ofServer('server:pods_on_spot:ratio')})`, legend: '{{server}}' }],
+        }),
+      ],
+    },
+    {
       title: 'Cost',
       panels: [
         figure({

@@ -1,3 +1,4 @@
+import { nodes } from './nodes.ts';
 import { objectives } from './objectives.ts';
 import {
   agents,
@@ -355,4 +356,13 @@ const cost: RuleGroup<RecordingRule> = {
 };
 
 /** All recording rules, in groups that Prometheus evaluates each in one go: what others build on comes first. */
-export const recording: readonly RuleGroup<RecordingRule>[] = [pods, traffic, demand, memory, loads, objectives, cost];
+export const recording: readonly RuleGroup<RecordingRule>[] = [
+  pods,
+  nodes,
+  traffic,
+  demand,
+  memory,
+  loads,
+  objectives,
+  cost,
+];

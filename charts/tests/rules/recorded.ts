@@ -65,7 +65,38 @@ export const atWork: Series = {
     gpu: '1',
   })]: always(30),
   ...metered('x-gpu-1', { cpu: 4, memoryGiB: 10, gpu: 1 }),
+  ...onNode('x-gpu-1', 'n1', { cpu: 2, memory: 6000 }),
+  ...onNode('x-gpu-2', 'n2', { cpu: 1, memory: 2000 }),
+  ...onNode('of-another-release', 'n2', { cpu: 1, memory: 2000 }),
+  // It asks for nothing any more.
+  ...onNode('done', 'n2', { cpu: 2, memory: 1000 }, 'Succeeded'),
+  // None of ours is there.
+  ...onNode('elsewhere', 'n3', { cpu: 4, memory: 8000 }),
+  ...Object.fromEntries(
+    ['n1', 'n2', 'n3'].flatMap((node) => [
+      [series('kube_node_status_allocatable', { node, resource: 'cpu', unit: 'core' }), always(4)],
+      [series('kube_node_status_allocatable', { node, resource: 'memory', unit: 'byte' }), always(8000)],
+    ]),
+  ),
+  [series('kube_node_labels', { node: 'n1', label_karpenter_sh_capacity_type: 'on-demand' })]: always(1),
+  [series('kube_node_labels', { node: 'n2', label_eks_amazonaws_com_capacity_type: 'SPOT' })]: always(1),
 };
+
+/** What kube-state-metrics tells of a pod whose only container that asks for something is an Ollama, and of the agent beside it. */
+function onNode(pod: string, node: string, asks: { cpu: number; memory: number }, phase = 'Running'): Series {
+  const of = { namespace: 'ns', pod, node };
+  return {
+    [series('kube_pod_info', of)]: always(1),
+    [series('kube_pod_status_phase', { namespace: 'ns', pod, phase })]: always(1),
+    [series('kube_pod_status_phase', { namespace: 'ns', pod, phase: 'Failed' })]: always(0),
+    [series('kube_pod_container_resource_requests', { ...of, container: 'ollama', resource: 'cpu', unit: 'core' })]:
+      always(asks.cpu),
+    [series('kube_pod_container_resource_requests', { ...of, container: 'ollama', resource: 'memory', unit: 'byte' })]:
+      always(asks.memory),
+    [series('kube_pod_init_container_resource_requests', { ...of, container: 'agent', resource: 'cpu', unit: 'core' })]:
+      always(0.1),
+  };
+}
 
 function usage(pod: string, container: string, bytes: { working: number; active?: number; limit: number }): Series {
   const labels = { namespace: 'ns', pod, container, id: `/${pod}` };
@@ -116,6 +147,17 @@ export const recorded: Record<string, [Labels, number][]> = {
     [gateway, 3600],
     [gpu, 3600],
   ],
+  'pod:node:info': [
+    [{ ...ofGpu, node: 'n1' }, 1],
+    [{ ...two, node: 'n2' }, 1],
+  ],
+  'node:requested:ratio': [
+    [{ namespace: 'ns', release: 'rel', node: 'n1', resource: 'cpu' }, 0.525],
+    [{ namespace: 'ns', release: 'rel', node: 'n1', resource: 'memory' }, 0.75],
+    [{ namespace: 'ns', release: 'rel', node: 'n2', resource: 'cpu' }, 0.55],
+    [{ namespace: 'ns', release: 'rel', node: 'n2', resource: 'memory' }, 0.5],
+  ],
+  'server:pods_on_spot:ratio': [[server('gpu'), 0.5]],
   'model_status:requests:rate5m': [
     [{ ...model, status: '2xx' }, 1],
     [{ ...model, status: '5xx' }, 0.1],
