@@ -69,7 +69,7 @@ export function addons(layout: Layout): Manifest[] {
       { apiGroups: [''], resources: ['nodes/metrics'], verbs: ['get'] },
     ]),
     ...rights('kube-state-metrics', [
-      { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] },
+      { apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['list', 'watch'] },
       { apiGroups: ['apps'], resources: ['deployments'], verbs: ['list', 'watch'] },
       { apiGroups: ['batch'], resources: ['jobs'], verbs: ['list', 'watch'] },
       { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: ['list', 'watch'] },
