@@ -1,6 +1,6 @@
-import { Client } from 'undici';
 import type { Logger } from '../shared/logging.ts';
 import { canonicalName } from '../shared/names.ts';
+import { Client } from '../shared/undici.ts';
 
 /** How often Ollama is asked whether it is there, in ms. */
 const intervalMs = 2000;

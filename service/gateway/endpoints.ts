@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'undici';
 import type { Logger } from '../shared/logging.ts';
+import { Client } from '../shared/undici.ts';
 import { type Backoff, waitMs } from './backoff.ts';
 
 /** Where Kubernetes puts what a pod needs to talk to the API server. */

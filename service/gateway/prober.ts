@@ -1,6 +1,6 @@
-import { Agent, request } from 'undici';
 import { gatewayHeader } from '../shared/headers.ts';
 import type { Reservation } from '../shared/reservation.ts';
+import { Agent } from '../shared/undici.ts';
 
 /** How long an agent may take to say how it is, in ms. */
 const patienceMs = 2000;
@@ -27,7 +27,12 @@ export class Prober {
   async isReady(url: string): Promise<boolean> {
     try {
       const signal = AbortSignal.timeout(patienceMs);
-      const { statusCode, body } = await request(`${url}/health/ready`, { dispatcher: this.#agent, signal });
+      const { statusCode, body } = await this.#agent.request({
+        origin: url,
+        path: '/health/ready',
+        method: 'GET',
+        signal,
+      });
       await body.dump();
       return statusCode === 200;
     } catch {
@@ -37,10 +42,11 @@ export class Prober {
 
   /** Waits for a slot of a model to be kept free for this gateway; rejects where the replica does not answer. */
   async reserve(url: string, model: string): Promise<Reservation> {
-    const { statusCode, body } = await request(`${url}/slots/${encodeURIComponent(model)}`, {
+    const { statusCode, body } = await this.#agent.request({
+      origin: url,
+      path: `/slots/${encodeURIComponent(model)}`,
       method: 'POST',
       headers: { [gatewayHeader]: this.#gateway },
-      dispatcher: this.#agent,
       signal: AbortSignal.timeout(longPatienceMs),
     });
     if (statusCode === 200) return (await body.json()) as Reservation;

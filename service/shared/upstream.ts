@@ -1,4 +1,4 @@
-import { Pool } from 'undici';
+import { Pool } from './undici.ts';
 
 /** How long a connection attempt may take, in ms: within a cluster, one that takes longer goes nowhere. */
 const connectTimeout = 3000;

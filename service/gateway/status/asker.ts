@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import { Agent } from '../../shared/undici.ts';
 
 /** How long one that is asked may take, in ms. */
 const patienceMs = 2000;
@@ -35,7 +35,7 @@ export class Asker {
   async #one<T>(url: string): Promise<T | undefined> {
     try {
       const signal = AbortSignal.timeout(patienceMs);
-      const { statusCode, body } = await request(`${url}/status`, { dispatcher: this.#agent, signal });
+      const { statusCode, body } = await this.#agent.request({ origin: url, path: '/status', method: 'GET', signal });
       if (statusCode === 200) return (await body.json()) as T;
       await body.dump();
     } catch {
