@@ -38,12 +38,12 @@ export interface Seed {
 export async function seed(): Promise<Seed> {
   const names = modelNames();
   const script = path.join(import.meta.dirname, 'seed.ts');
-  const generator = path.join(root, 'service/testing/tiny-model.ts');
+  const generators = ['service/testing/tiny-model.ts', 'ci/testing/gguf.ts'].map((file) => path.join(root, file));
   const [ollama, registry] = [await tool('ollama'), await tool('registry')];
   const folder = await buildOnce({
     parent: path.join(cacheDir(), 'models'),
     name: 'models',
-    key: contentKey([script, generator], { names, ollama }),
+    key: contentKey([script, ...generators], { names, ollama }),
     make: async (into, log) => {
       await requireSystem(['ip']);
       mkdirSync(path.join(into, 'registry'));
