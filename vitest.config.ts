@@ -36,8 +36,14 @@ const projects: TestProjectInlineConfiguration[] = [
     },
   },
   {
-    // What would keep whoever changes something waiting: gateway and agent as processes of their own, and thousands of requests.
-    test: { name: 'slow', include: files.slow, testTimeout: minute },
+    // What would keep whoever changes something waiting: gateway and agent as processes of their own, thousands of requests, and
+    // a tool that takes seconds to build.
+    test: {
+      name: 'slow',
+      include: files.slow,
+      globalSetup: ['ci/testing/tools-setup.ts'],
+      testTimeout: minute,
+    },
   },
   {
     // Commands of npm as a user gives them, in copies of the project: each starts several processes.

@@ -7,10 +7,11 @@ import { commands } from './commands.ts';
 import { gateway } from './gateway.ts';
 import type { Benchmark } from './measure.ts';
 import { observability } from './observability.ts';
+import { plan } from './plan.ts';
 import { render } from './render.ts';
 import { table } from './table.ts';
 
-const benchmarks: Record<string, Benchmark> = { commands, gateway, observability, render };
+const benchmarks: Record<string, Benchmark> = { commands, gateway, observability, plan, render };
 
 async function main([name, ...args]: string[]): Promise<number> {
   const benchmark = name === undefined ? undefined : benchmarks[name];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { model, registryOf } from '../ci/testing/registry.ts';
 import { registryMistakes } from './checks.ts';
+import type { GpuType } from './gpus.ts';
 import type { ModelDefinition } from './model.ts';
 import { loadRegistry } from './registry.ts';
 
@@ -182,33 +183,80 @@ describe('a pack', () => {
 });
 
 describe('memory', () => {
-  // 1 GB of weights, 4096 tokens of 32 KiB, runtime and buffers: 1.0 + 0.134 + 1.553 = 2.687 GB.
-  it('suffices when it holds weights, context and runtime', () => {
-    expect(mistakesOf(model({}, { memoryGB: 3 }))).toEqual([]);
+  // 1 GB of weights, 4096 tokens of 32 KiB, runtime and buffers: 1.0 + 0.134 + 0.479 + 0.171 = 1.784 GB.
+  it('suffices when it holds weights, context, buffers and runtime', () => {
+    expect(mistakesOf(model({}, { memoryGB: 2 }))).toEqual([]);
   });
 
-  it('is refused when it is too small for weights and context, with how much it takes', () => {
-    expect(mistakesOf(model({}, { memoryGB: 2 }))).toEqual([
-      "generator/registry/tiny.ts: model 'tiny': memoryGB 2 is 1.9 GiB, 2.5 GiB are needed (weights 0.9 GiB, " +
-        'context 0.1 GiB (4096 tokens × 1), runtime 1.4 GiB): raise memoryGB to 3, or lower context or parallel',
+  it('is refused when it is too small for weights and context, with how much it takes and what would do', () => {
+    expect(mistakesOf(model({}, { memoryGB: 1 }))).toEqual([
+      "generator/registry/tiny.ts: model 'tiny': memoryGB 1 is 0.9 GiB, 1.7 GiB are needed (weights 0.9 GiB, " +
+        'context 0.1 GiB (4096 tokens × 1), buffers 0.2 GiB, runtime 0.4 GiB): raise memoryGB to 2',
     ]);
   });
 
-  it('passes when it is raised to what the refusal says', () => {
-    const tight = { context: 8192, parallel: 8 };
-    const raise = /raise memoryGB to (\d+)/.exec(mistakesOf(model({}, { ...tight, memoryGB: 2 }))[0]!)![1];
-    expect(mistakesOf(model({}, { ...tight, memoryGB: Number(raise) }))).toEqual([]);
-    expect(mistakesOf(model({}, { ...tight, memoryGB: Number(raise) - 1 }))).toHaveLength(1);
+  it('passes with any of the changes that a refusal names, and not with less of them', () => {
+    const tight = { context: 8192, parallel: 10, memoryGB: 4 };
+    const [refusal] = mistakesOf(model({}, tight));
+    const named =
+      /: set kvCacheType to 'q8_0', or lower context to (\d+), or lower parallel to (\d+), or raise memoryGB to (\d+)$/;
+    const [context, parallel, memoryGB] = named.exec(refusal!)!.slice(1).map(Number) as [number, number, number];
+    const passes = (change: object) => mistakesOf(model({}, { ...tight, ...change })).length === 0;
+    expect([{ kvCacheType: 'q8_0' }, { context }, { parallel }, { memoryGB }].map(passes)).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+    expect([{ context: context + 1024 }, { parallel: parallel + 1 }, { memoryGB: memoryGB - 1 }].map(passes)).toEqual([
+      false,
+      false,
+      false,
+    ]);
   });
 
+  const big = { sizeGB: 40, layers: 80, heads: 64, headDim: 128, trainedContext: 131_072 };
+  const on = (type: GpuType, serving: object = {}, count = 1) =>
+    mistakesOf(model(big, { memoryGB: 40, gpu: { type, count }, ...serving }));
+
   it('of a GPU is refused when it is too small, with one that is not', () => {
-    const big = { sizeGB: 40, layers: 80, headDim: 128 };
-    const on = (type: 'L4' | 'L40S' | 'A100', count = 1) => mistakesOf(model(big, { gpu: { type, count } }));
-    expect(on('L4')).toEqual([expect.stringMatching(/1 × L4 has 22\.5 GiB of memory, .+ or take gpu\.type 'L40S'$/)]);
-    expect(on('L4', 2)).toEqual([]);
+    expect(on('L4')).toEqual([
+      expect.stringMatching(
+        /1 × L4 has 22\.0 GiB of memory, 4\d\.\d GiB are needed \(.+, to stay free 1\.0 GiB\): take gpu\.type 'L40S'$/,
+      ),
+    ]);
     expect(on('L40S')).toEqual([]);
-    expect(mistakesOf(model({ sizeGB: 500 }, { gpu: { type: 'A100', count: 1 } }))).toEqual([
-      expect.stringMatching(/or take more GPUs$/),
+  });
+
+  it('of several GPUs is that of each, with its share of the layers', () => {
+    expect(on('L4', {}, 2)).toEqual([]);
+    expect(on('T4', {}, 2)).toEqual([
+      expect.stringMatching(/2 × T4 has 14\.6 GiB of memory each, .+: take gpu\.type 'L4'$/),
+    ]);
+  });
+
+  it('of a GPU that lacks little is had by a smaller cache or less context first', () => {
+    expect(on('L40S', { context: 32_768 })).toEqual([
+      expect.stringMatching(
+        /: set kvCacheType to 'q8_0', or lower context to \d+, or pull it in Q3_K_M \(about \d+ GB\), or take gpu\.type 'A100'$/,
+      ),
+    ]);
+  });
+
+  it('of a model that no GPU holds is had by several of the same', () => {
+    expect(mistakesOf(model({ ...big, sizeGB: 120 }, { memoryGB: 40, gpu: { type: 'A100', count: 1 } }))).toEqual([
+      expect.stringMatching(/: pull it in Q2_K \(about \d+ GB\), or take 2 GPUs$/),
+    ]);
+    expect(mistakesOf(model({ ...big, sizeGB: 900 }, { memoryGB: 40, gpu: { type: 'A100', count: 1 } }))).toEqual([
+      expect.stringMatching(/: take a smaller model: no single change makes it fit$/),
+    ]);
+  });
+
+  it('of a pod with a GPU is refused when it is too small for what the runner keeps there', () => {
+    expect(on('L40S', { memoryGB: 1, context: 65_536 / 8 })).toEqual([]);
+    const wordy = { ...big, embedding: { width: 4096, vocabulary: 262_144, input: 'F16' as const } };
+    expect(mistakesOf(model(wordy, { memoryGB: 2, gpu: { type: 'L40S', count: 1 } }))).toEqual([
+      expect.stringMatching(/memoryGB 2 is 1\.9 GiB, \d\.\d GiB are needed .+: raise memoryGB to 4$/),
     ]);
   });
 

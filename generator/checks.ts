@@ -1,6 +1,8 @@
 import { distinctWeights, type FleetServer, fleetOf } from './fleet.ts';
 import { gpus } from './gpus.ts';
-import { GB, GiB, kvCacheBytes, loadedBytes, MiB, runnerOverheadBytes } from './memory.ts';
+import { changesThatFit } from './memory/changes.ts';
+import { fits, gpuReserve, type Need, needOf } from './memory/fit.ts';
+import { GB, GiB, MiB, totalBytes } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
 import type { Registry } from './registry.ts';
 
@@ -53,8 +55,12 @@ function modelMistakes(alias: string, { facts, serving }: ModelDefinition): stri
     ['memoryGB', serving.memoryGB],
     ['gpu.count', serving.gpu?.count ?? 1],
     ['layers', facts.layers],
+    ['heads', facts.heads],
     ['kvHeads', facts.kvHeads],
     ['headDim', facts.headDim],
+    ['embedding.width', facts.embedding.width],
+    ['embedding.vocabulary', facts.embedding.vocabulary],
+    ['feedForward', facts.feedForward],
     ['trainedContext', facts.trainedContext],
   ];
   for (const [name, value] of whole) {
@@ -150,31 +156,33 @@ const inGiB = (bytes: number) => `${(bytes / GiB).toFixed(1)} GiB`;
 
 /** A server has to hold each of its models loaded with all of its context in use. */
 function memoryMistakes(server: FleetServer): string[] {
-  const { serving } = server;
-  const runners = distinctWeights(server.models.map(({ definition }) => definition));
-  const sum = (of: (model: ModelDefinition) => number) => runners.reduce((total, model) => total + of(model), 0);
-  const shape = { context: serving.context, parallel: serving.parallel, kvCacheType: serving.kvCacheType };
-  const need = sum((model) => loadedBytes(model.facts, { ...model.serving, ...shape }));
+  const { context, parallel, kvCacheType, gpu, memoryGB } = server.serving;
+  const models = distinctWeights(server.models.map(({ definition }) => definition)).map(({ facts }) => facts);
+  const shape = { context, parallel, kvCacheType };
+  const need = needOf(models, shape, gpu?.count ?? 0);
+  const gpuBytes = gpu ? gpus[gpu.type].memoryMiB * MiB : 0;
+  if (fits(need, { gpuBytes, gpuCount: gpu?.count ?? 0, hostBytes: memoryGB * GB })) return [];
   const where = server.models.map(({ alias }) => fileOf(alias)).join(', ');
   const who = server.models.map(({ alias }) => `'${alias}'`).join(', ');
-  const parts =
-    `weights ${inGiB(sum((model) => model.facts.sizeGB * GB))}, context ` +
-    `${inGiB(sum((model) => kvCacheBytes(model.facts, shape)))} (${serving.context} tokens × ${serving.parallel}), ` +
-    `runtime ${inGiB(runners.length * runnerOverheadBytes)}`;
-  const { gpu } = serving;
-  if (gpu) {
-    const have = gpus[gpu.type].memoryMiB * MiB * gpu.count;
-    if (need <= have) return [];
-    const roomier = Object.entries(gpus).find(([, { memoryMiB }]) => memoryMiB * MiB * gpu.count >= need)?.[0];
-    return [
-      `${where}: model ${who}: ${gpu.count} × ${gpu.type} has ${inGiB(have)} of memory, ${inGiB(need)} are needed (${parts}): ` +
-        `lower context or parallel, or take ${roomier ? `gpu.type '${roomier}'` : 'more GPUs'}`,
-    ];
-  }
-  const have = serving.memoryGB * GB;
-  if (need <= have) return [];
-  return [
-    `${where}: model ${who}: memoryGB ${serving.memoryGB} is ${inGiB(have)}, ${inGiB(need)} are needed (${parts}): ` +
-      `raise memoryGB to ${Math.ceil(need / GB)}, or lower context or parallel`,
-  ];
+  const changes = changesThatFit({ models, shape, memoryGB, ...(gpu && { gpu }) });
+  const problem =
+    need.gpu > gpuBytes
+      ? `${gpu!.count} × ${gpu!.type} has ${inGiB(gpuBytes)} of memory${gpu!.count > 1 ? ' each' : ''}, ` +
+        `${inGiB(need.gpu)} are needed (${partsOf(need, 'gpu', server)})`
+      : `memoryGB ${memoryGB} is ${inGiB(memoryGB * GB)}, ${inGiB(need.host)} are needed (${partsOf(need, 'host', server)})`;
+  const fix = changes.join(', or ') || 'take a smaller model: no single change makes it fit';
+  return [`${where}: model ${who}: ${problem}: ${fix}`];
+}
+
+/** What a need is made of, on the GPU that takes most or on the host. */
+function partsOf({ estimates }: Need, on: 'gpu' | 'host', { serving }: FleetServer): string {
+  const parts = estimates.map(({ gpus, host }) =>
+    on === 'host' ? host : gpus.reduce((most, part) => (totalBytes(part) > totalBytes(most) ? part : most)),
+  );
+  const sum = (kind: 'weights' | 'cache' | 'compute' | 'runtime') =>
+    parts.reduce((total, part) => total + part[kind], 0);
+  return (
+    `weights ${inGiB(sum('weights'))}, context ${inGiB(sum('cache'))} (${serving.context} tokens × ${serving.parallel}), ` +
+    `buffers ${inGiB(sum('compute'))}, runtime ${inGiB(sum('runtime'))}${on === 'gpu' ? `, to stay free ${inGiB(gpuReserve)}` : ''}`
+  );
 }

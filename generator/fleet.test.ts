@@ -46,15 +46,16 @@ describe('a packed server', () => {
   });
 
   it('has more memory than its models were given when the widest context takes more', () => {
-    // Each loads 1 GB of weights and 1.553 GB of runtime; 32 KiB a token: 0.134 GB of 4096, 4.3 GB of 8192 × 16.
+    // Each loads 1 GB of weights and 0.65 GB of runtime and buffers; 32 KiB a token: 0.134 GB of 4096, 4.3 GB of 8192 × 16,
+    // and 0.4 GB for which of them a batch sees, and one layer's cache once more.
     const narrow = { context: 4096, parallel: 1, memoryGB: 3 };
     const wide = { context: 8192, parallel: 16, memoryGB: 7 };
-    expect(pack(named('a', {}, narrow), named('b', {}, wide)).serving.memoryGB).toBe(14);
+    expect(pack(named('a', {}, narrow), named('b', {}, wide)).serving.memoryGB).toBe(13);
     expect(pack(named('a', {}, narrow), named('b', {}, narrow)).serving.memoryGB).toBe(6);
   });
 
   it('has the memory of one model for all of the same weights, which Ollama loads as one', () => {
-    // As above: 2.69 GB of 4096 tokens, 6.85 GB of 8192 × 16.
+    // As above: 1.8 GB of 4096 tokens, 6.4 GB of 8192 × 16.
     const given = (memoryGB: number) => named('same', {}, { context: 4096, parallel: 1, memoryGB });
     expect(pack(given(3), given(5), given(4)).serving.memoryGB).toBe(5);
     expect(pack(given(3), given(5), named('other', {}, { memoryGB: 4 })).serving.memoryGB).toBe(9);

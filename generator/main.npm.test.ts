@@ -40,10 +40,14 @@ export default defineModel({
   purpose: 'translations',
   facts: {
     name: 'mistral:7b',
-    sizeGB: 4.1,
+    sizeGB: 4.4,
+    quantisation: 'Q4_K_M',
     layers: 32,
+    heads: 32,
     kvHeads: 8,
     headDim: 128,
+    embedding: { width: 4096, vocabulary: 32_768, input: 'Q4_K', output: 'Q6_K' },
+    feedForward: 14_336,
     trainedContext: 32_768,
     licence: 'Apache-2.0',
     source: 'https://ollama.com/library/mistral:7b',
@@ -78,7 +82,7 @@ describe.concurrent('npm run gen-values', () => {
     expect(stdout).toMatch(/^wrote charts\/values\.yaml, /);
     const { models, servers } = await values(project);
     expect(Object.keys(models)).toHaveLength(8);
-    expect(models.mistral).toEqual({ name: 'mistral:7b', pull: 'mistral:7b', priority: 'batch', memoryMiB: 6416 });
+    expect(models.mistral).toEqual({ name: 'mistral:7b', pull: 'mistral:7b', priority: 'batch', memoryMiB: 5870 });
     expect(servers['ollama-mistral']).toMatchObject({
       models: ['mistral'],
       replicas: { min: 1, max: 3 },
@@ -160,7 +164,7 @@ describe.concurrent('npm run gen-values', () => {
     const before = await contents(project);
     await change(project, 'generator/registry/llama.ts', 'min: 1, max: 4', 'min: 5, max: 4');
     await change(project, 'generator/registry/qwen.ts', 'context: 8192', 'context: 65_536');
-    await change(project, 'generator/registry/gpt-oss.ts', "type: 'L4'", "type: 'V100'");
+    await change(project, 'generator/registry/gpt-oss.ts', "type: 'L4'", "type: 'T4'");
     await change(project, 'generator/registry/summary.ts', 'memoryGB: 4', 'memoryGB: 2');
     await change(project, 'generator/packs.ts', 'packs: Packs = {};', "packs: Packs = { 'ollama-new': ['sumary'] };");
     await project.write(
@@ -173,14 +177,35 @@ describe.concurrent('npm run gen-values', () => {
     for (const expected of [
       /^generator\/registry\/llama\.ts: model 'llama': replicas\.min 5 is above replicas\.max 4: raise max to 5 or lower min to 4$/,
       /^generator\/registry\/qwen\.ts: model 'qwen': context 65536 is over the 32768 tokens that .+: lower context to 32768$/,
-      /^generator\/registry\/gpt-oss\.ts: model 'gpt-oss': 1 × V100 has 16\.0 GiB of memory, .+ are needed .+: lower context or parallel, or take gpu\.type '/,
-      /^generator\/registry\/summary\.ts: model 'summary': memoryGB 2 is 1\.9 GiB, .+ are needed .+: raise memoryGB to \d+, or lower /,
+      /^generator\/registry\/gpt-oss\.ts: model 'gpt-oss': 1 × T4 has 14\.6 GiB of memory, .+ are needed .+: .+, or take gpu\.type '/,
+      /^generator\/registry\/summary\.ts: model 'summary': memoryGB 2 is 1\.9 GiB, .+ are needed .+: raise memoryGB to \d+$/,
       /^generator\/packs\.ts: server 'ollama-new': model 'sumary' does not exist: name one of .*summary.*, or add generator\/registry\/sumary\.ts$/,
       /^generator\/registry\/qwen\.ts: model 'qwen': is called 'qwen2\.5:32b' like the one of generator\/registry\/qwen-again\.ts: remove /,
     ]) {
       expect(lines.filter((line) => expected.test(line))).toHaveLength(1);
     }
     expect(await contents(project)).toEqual(before);
+  });
+
+  it('refuses a model that its GPU does not hold, with the changes that each would do, and takes the nearest', async () => {
+    await using project = await copy();
+    const before = await contents(project);
+    const file = 'generator/registry/qwen.ts';
+    await change(project, file, 'context: 8192', 'context: 12_288');
+    const { status, stdout, stderr } = await project.npm('gen-values');
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(
+      new RegExp(
+        "^generator/registry/qwen\\.ts: model 'qwen': 1 × L4 has 22\\.0 GiB of memory, 2\\d\\.\\d GiB are needed " +
+          '\\(weights 18\\.\\d GiB, context 3\\.0 GiB \\(12288 tokens × 1\\), buffers .+, runtime .+, to stay free 1\\.0 GiB\\): ' +
+          "set kvCacheType to 'q8_0', or lower context to \\d+, or pull it in Q3_K_M \\(about 17 GB\\), or take gpu\\.type 'V100-32GB'\n$",
+      ),
+    );
+    expect(await contents(project)).toEqual(before);
+    await change(project, file, 'context: 12_288', "context: 12_288,\n    kvCacheType: 'q8_0'");
+    expect((await project.npm('gen-values')).status).toBe(0);
+    const { servers } = await values(project);
+    expect(servers['ollama-qwen']!.ollama).toMatchObject({ contextLength: 12_288, kvCacheType: 'q8_0' });
   });
 
   it('refuses a value that the schema does not take, with its path, and writes nothing', async () => {

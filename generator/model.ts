@@ -1,6 +1,8 @@
 import type { ModelAlias, OllamaDuration, OllamaName, Priority, Queue, RunnerOptions } from '../schema/types.ts';
 import type { AlertOverrides, DeepPartial, Model, ObjectiveOverrides, Server } from '../schema/values.ts';
 import type { GpuType } from './gpus.ts';
+import type { GgmlType } from './memory/ggml.ts';
+import type { Quantisation } from './memory/quantisations.ts';
 
 /** What is true of a set of weights, whoever serves them. Every figure has its source. */
 export interface ModelFacts {
@@ -10,12 +12,31 @@ export interface ModelFacts {
   digest?: string;
   /** Size on disk in GB (10⁹ bytes), as its library page lists it. */
   sizeGB: number;
+  /** How its weights are quantised, as its library page lists it. */
+  quantisation: Quantisation;
   /** Transformer layers that keep keys and values. */
   layers: number;
+  /** Query heads in a layer. */
+  heads: number;
   /** Key-value heads in a layer. */
   kvHeads: number;
   /** Width of a head. */
   headDim: number;
+  /** Width of the head of a value, where it is another than that of a key. */
+  valueHeadDim?: number;
+  /**
+   * Width of a token's embedding, and the tokens that it knows. `input` is the type that the table of embeddings is stored
+   * in, `output` that of the layer which makes tokens; without one of its own, that is the table again.
+   */
+  embedding: { width: number; vocabulary: number; input: GgmlType; output?: GgmlType };
+  /** Width of the feed-forward block of a layer; of one expert, where it has several. */
+  feedForward: number;
+  /** Experts in a layer, and how many of them a token goes through. */
+  experts?: { count: number; used: number };
+  /** The tokens that layers look back over, all but every nth, which sees the whole context. */
+  slidingWindow?: { tokens: number; every: number };
+  /** What reads images: its share of `sizeGB`, and what it computes in. */
+  vision?: { sizeGB: number; computeMiB: number };
   /** Longest context in tokens that it was trained on. */
   trainedContext: number;
   /** Licence of the weights. */

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { model, registryOf } from '../ci/testing/registry.ts';
+import { hostBytesBesideGpu } from './memory/estimate.ts';
+import { GB, MiB } from './memory.ts';
 import { loadRegistry } from './registry.ts';
 import { valuesOf } from './values.ts';
 
 const values = (...definitions: ReturnType<typeof model>[]) =>
   valuesOf(registryOf(Object.fromEntries(definitions.map((definition, index) => [`m${index}`, definition]))));
-/** 1 GB of weights, 4096 tokens of 32 KiB, 1 GiB and 457 MiB, in MiB and rounded up. */
-const memoryMiB = 954 + 128 + 1024 + 457;
+/** 1 GB of weights, 4096 tokens of 32 KiB, 457 MiB, and 163 of buffers, in MiB and rounded up. */
+const memoryMiB = 954 + 128 + 457 + 163;
 const server = (...rest: Parameters<typeof model>) => values(model(...rest)).servers['ollama-m0']!;
 
 describe('the values', () => {
@@ -59,15 +61,21 @@ describe('the values', () => {
   });
 
   it('say how much memory a model takes with the context of its server', () => {
-    // 12288 tokens more than 4096 of 32 KiB each.
+    // 12288 tokens more than 4096 of 32 KiB each, and which of them 512 tokens of a batch see (f32).
     const models = { a: model({ name: 'a' }), b: model({ name: 'b' }, { context: 8192, parallel: 2, memoryGB: 6 }) };
     const packed = valuesOf(registryOf(models, { pack: ['a', 'b'] }));
-    expect([packed.models.a!.memoryMiB, packed.models.b!.memoryMiB]).toEqual([memoryMiB + 384, memoryMiB + 384]);
+    expect([packed.models.a!.memoryMiB, packed.models.b!.memoryMiB]).toEqual([
+      memoryMiB + 384 + 24,
+      memoryMiB + 384 + 24,
+    ]);
     expect(valuesOf(registryOf(models)).models.a!.memoryMiB).toBe(memoryMiB);
   });
 
-  it('say how much memory each GPU of a server has', () => {
-    expect(server({}, { gpu: { type: 'L4', count: 2 } }).resources).toMatchObject({ gpu: 2, gpuMemoryMiB: 23_034 });
+  it('say how much memory of each GPU a server has for models', () => {
+    expect(server({}, { gpu: { type: 'L4', count: 2 } }).resources).toMatchObject({
+      gpu: 2,
+      gpuMemoryMiB: 22_558 - 1024,
+    });
   });
 
   it('say nothing of a server that is a default', () => {
@@ -95,8 +103,8 @@ describe('the values', () => {
 
 describe('the prompt cache', () => {
   it('is half of what a model on CPUs leaves', () => {
-    // 4 GB − 1 GB of weights − 4096 × 32 KiB − (1 GiB + 457 MiB) = 1,252 MiB.
-    expect(server({}, { memoryGB: 4 }).ollama!.promptCacheMiB).toBe(626);
+    // 4 GB in MiB − what the model takes.
+    expect(server({}, { memoryGB: 4 }).ollama!.promptCacheMiB).toBe(Math.floor((3814 - memoryMiB) / 2));
   });
 
   it('is none when nothing is left', () => {
@@ -110,11 +118,15 @@ describe('the prompt cache', () => {
   it('is shared by the models of a packed server', () => {
     const models = { a: model({ name: 'a' }, { memoryGB: 4 }), b: model({ name: 'b' }, { memoryGB: 4 }) };
     const { servers } = valuesOf(registryOf(models, { pack: ['a', 'b'] }));
-    expect(servers.pack!.ollama!.promptCacheMiB).toBe(626);
+    expect(servers.pack!.ollama!.promptCacheMiB).toBe(Math.floor((2 * 3814 - 2 * memoryMiB) / 4));
   });
 
   it('leaves out weights and context where a GPU holds them', () => {
     const gpu = { type: 'L4', count: 1 } as const;
-    expect(server({ sizeGB: 20 }, { memoryGB: 4, gpu }).ollama!.promptCacheMiB).toBe(1166);
+    const runner = hostBytesBesideGpu(model({ sizeGB: 20 }).facts, { context: 4096, parallel: 1 });
+    expect(runner).toBeLessThan(GB);
+    expect(server({ sizeGB: 20 }, { memoryGB: 4, gpu }).ollama!.promptCacheMiB).toBe(
+      Math.floor((4 * GB - runner) / 2 / MiB),
+    );
   });
 });

@@ -3,7 +3,9 @@ import { cacheGiB, downloadBudgetSeconds, loadBudgetSeconds } from './budgets.ts
 import { servedName } from './checks.ts';
 import { distinctWeights, distinctWeightsGB, type FleetServer, fleetOf, weightsGB } from './fleet.ts';
 import { gpus } from './gpus.ts';
-import { GB, loadedBytes, MiB, runnerOverheadBytes } from './memory.ts';
+import { hostBytesBesideGpu } from './memory/estimate.ts';
+import { gpuReserve } from './memory/fit.ts';
+import { GB, loadedBytes, MiB } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
 import { usdPerPodHour } from './nodes.ts';
 import type { Registry } from './registry.ts';
@@ -136,7 +138,7 @@ function serverValues(server: FleetServer): ServerOverrides {
     resources: {
       cpu: String(serving.cpu),
       memory: `${serving.memoryGB}G`,
-      ...(serving.gpu && { gpu: serving.gpu.count, gpuMemoryMiB: gpus[serving.gpu.type].memoryMiB }),
+      ...(serving.gpu && { gpu: serving.gpu.count, gpuMemoryMiB: gpus[serving.gpu.type].memoryMiB - gpuReserve / MiB }),
     },
     ollama: {
       parallel: serving.parallel,
@@ -153,15 +155,15 @@ function serverValues(server: FleetServer): ServerOverrides {
 
 /**
  * MiB that the runners of a server may keep for prompts seen before, each its share: half of the memory that its models
- * leave, at most Ollama's own 8 GiB. On a GPU server that is all of the pod's memory but the runtime's, for weights and
- * context are in the GPU then and the page cache gives way.
+ * leave, at most Ollama's own 8 GiB. On a GPU server that is all of the pod's memory but what a runner computes in, for weights
+ * and context are in the GPU then and the page cache gives way.
  */
 function promptCacheMiB(server: FleetServer): number {
   const { serving } = server;
   const runners = distinctWeights(server.models.map(({ definition }) => definition));
   const taken = runners.reduce(
     (sum, runner) =>
-      sum + (serving.gpu ? runnerOverheadBytes : loadedBytes(runner.facts, { ...runner.serving, ...serving })),
+      sum + (serving.gpu ? hostBytesBesideGpu(runner.facts, serving) : loadedBytes(runner.facts, serving)),
     0,
   );
   const left = serving.memoryGB * GB - taken;

@@ -315,8 +315,8 @@ export interface ServerResources {
   /** Name under which the device plugin offers GPUs. */
   gpuResource: QualifiedName;
   /**
-   * Memory of each GPU in MiB, as its driver reports it: what loaded models share; 0 where it is not known, which leaves to
-   * Ollama what fits.
+   * Memory of each GPU in MiB that loaded models share: what programs get of it, less the 1024 that Ollama leaves free; 0
+   * where it is not known, which leaves to Ollama what fits.
    * @asType integer
    * @minimum 0
    * @maximum 1000000

@@ -12,9 +12,13 @@ export function model(
     facts: {
       name: 'tiny:1b',
       sizeGB: 1,
+      quantisation: 'Q4_0',
       layers: 16,
+      heads: 16,
       kvHeads: 8,
       headDim: 64,
+      embedding: { width: 1024, vocabulary: 32_000, input: 'Q4_0', output: 'Q6_K' },
+      feedForward: 4096,
       trainedContext: 8192,
       licence: 'Apache-2.0',
       source: 'made up',

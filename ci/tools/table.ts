@@ -148,6 +148,17 @@ export const families = {
       ...bin('stream-load', 'model-management/ci/tools/bench'),
     },
   },
+  // What the planner's figures of memory are held against.
+  gguf: {
+    kind: 'go',
+    minutes: 1,
+    packages: ['./estimate'],
+    cgo: false,
+    variables: {},
+    renames: { estimate: 'gguf-estimate' },
+    links: {},
+    tools: bin('gguf-estimate', 'github.com/gpustack/gguf-parser-go'),
+  },
   litellm: {
     kind: 'python',
     minutes: 2,

@@ -5,9 +5,13 @@ export default defineModel({
   facts: {
     name: 'llama3:70b',
     sizeGB: 40,
+    quantisation: 'Q4_0',
     layers: 80,
+    heads: 64,
     kvHeads: 8,
     headDim: 128,
+    embedding: { width: 8192, vocabulary: 128_256, input: 'Q4_0', output: 'Q6_K' },
+    feedForward: 28_672,
     trainedContext: 8192,
     licence: 'Meta Llama 3 Community License',
     source: 'https://ollama.com/library/llama3:70b; config.json of meta-llama/Meta-Llama-3-70B-Instruct',

@@ -1,0 +1,55 @@
+import { type Comparison, compareWithParser, errorOf, truthWithRuntime } from '../ci/testing/memory-truth.ts';
+import { say } from '../ci/tools/progress.ts';
+import { gpus } from '../generator/gpus.ts';
+import { publishedModels } from '../generator/memory/published.ts';
+import { verdictOf } from '../generator/memory/verdicts.ts';
+import { MiB } from '../generator/memory.ts';
+import { atMost, type Benchmark, type Figure } from './measure.ts';
+
+/** What the plan is right about, a part of it after the other. */
+export const plan: Benchmark = {
+  purpose: 'how far the figures of the plan are from what others find',
+  async run(): Promise<Figure[]> {
+    return [...(await memory())];
+  },
+};
+
+/** Memory against gguf-parser-go: the largest error of each model over its grid, and GPUs that hold a model in our opinion alone. */
+async function memory(): Promise<Figure[]> {
+  say('bench: memory against gguf-parser-go');
+  const models = [...(await publishedModels()).values()];
+  const comparisons = await compareWithParser(models);
+  const of = Map.groupBy(comparisons, ({ model }) => model.facts.name);
+  const errors = [...of].map(([name, all]) => {
+    const asked = all.filter(({ place }) => place === 'GPU' || place === 'CPU');
+    const percent = (list: Comparison[]) =>
+      Number((100 * Math.max(...list.map((one) => Math.abs(errorOf(one))))).toFixed(2));
+    return atMost(5, {
+      what: `memory of ${name}, error at most, of ${asked.length} ways on GPU and CPU`,
+      value: percent(asked),
+      unit: '%',
+    });
+  });
+  const others = comparisons.filter(({ place }) => place !== 'GPU' && place !== 'CPU');
+  const worst = Math.max(...others.map((one) => Math.abs(errorOf(one))));
+  return [
+    ...errors,
+    {
+      what: `memory of all, error at most, of ${others.length} ways with split layers`,
+      value: Number((100 * worst).toFixed(2)),
+      unit: '%',
+    },
+    atMost(0, { what: 'models that fit a GPU in our opinion alone', value: falseFits(comparisons), unit: '' }),
+  ];
+}
+
+/** Ways to run a model that a GPU is said to hold, and does not by gguf-parser-go. */
+export function falseFits(comparisons: Comparison[]): number {
+  const onOne = comparisons.filter(({ place }) => place === 'GPU');
+  return onOne.flatMap((comparison) =>
+    (Object.keys(gpus) as (keyof typeof gpus)[]).filter((type) => {
+      const { kind } = verdictOf(comparison.model.facts, comparison.shape, type);
+      return (kind === 'alone' || kind === 'shared') && truthWithRuntime(comparison)[0]! > gpus[type].memoryMiB * MiB;
+    }),
+  ).length;
+}
