@@ -8,6 +8,7 @@ import type { GgmlType } from './ggml.ts';
  * rest in BF16.
  */
 export const quantisations = {
+  F32: { bits: 32, widest: 'F32' },
   F16: { bits: 16, widest: 'F16' },
   BF16: { bits: 16, widest: 'BF16' },
   Q8_0: { bits: 8.5, widest: 'Q8_0' },
