@@ -1,6 +1,7 @@
 import { type Comparison, compareWithParser, errorOf, truthWithRuntime } from '../ci/testing/memory-truth.ts';
 import { say } from '../ci/tools/progress.ts';
-import { gpus } from '../generator/gpus.ts';
+import { type GpuType, gpus } from '../generator/gpus.ts';
+import { gpuReserve } from '../generator/memory/fit.ts';
 import { publishedModels } from '../generator/memory/published.ts';
 import { verdictOf } from '../generator/memory/verdicts.ts';
 import { MiB } from '../generator/memory.ts';
@@ -39,17 +40,36 @@ async function memory(): Promise<Figure[]> {
       value: Number((100 * worst).toFixed(2)),
       unit: '%',
     },
-    atMost(0, { what: 'models that fit a GPU in our opinion alone', value: falseFits(comparisons), unit: '' }),
+    atMost(0, {
+      what: 'ways to run a model that a GPU is said to hold and does not',
+      value: falseFits(comparisons),
+      unit: '',
+    }),
+    {
+      what: 'ways that a GPU is said not to hold and does, with 1 GiB free',
+      value: falseRefusals(comparisons),
+      unit: '',
+    },
   ];
 }
 
-/** Ways to run a model that a GPU is said to hold, and does not by gguf-parser-go. */
-export function falseFits(comparisons: Comparison[]): number {
-  const onOne = comparisons.filter(({ place }) => place === 'GPU');
-  return onOne.flatMap((comparison) =>
-    (Object.keys(gpus) as (keyof typeof gpus)[]).filter((type) => {
-      const { kind } = verdictOf(comparison.model.facts, comparison.shape, type);
-      return (kind === 'alone' || kind === 'shared') && truthWithRuntime(comparison)[0]! > gpus[type].memoryMiB * MiB;
-    }),
-  ).length;
+/** Each way to run a model on each GPU: whether it is said to hold it, and the bytes that are left by gguf-parser-go. */
+function onEachGpu(comparisons: Comparison[]): { fits: boolean; leftBytes: number }[] {
+  return comparisons
+    .filter(({ place }) => place === 'GPU')
+    .flatMap((comparison) =>
+      (Object.keys(gpus) as GpuType[]).map((type) => {
+        const { kind } = verdictOf(comparison.model.facts, comparison.shape, type);
+        const leftBytes = gpus[type].memoryMiB * MiB - truthWithRuntime(comparison)[0]!;
+        return { fits: kind === 'alone' || kind === 'shared', leftBytes };
+      }),
+    );
 }
+
+/** Ways to run a model that a GPU is said to hold, and does not by gguf-parser-go. */
+export const falseFits = (comparisons: Comparison[]) =>
+  onEachGpu(comparisons).filter(({ fits, leftBytes }) => fits && leftBytes < 0).length;
+
+/** Ways that a GPU is said not to hold, and would with all that has to stay free. */
+export const falseRefusals = (comparisons: Comparison[]) =>
+  onEachGpu(comparisons).filter(({ fits, leftBytes }) => !fits && leftBytes >= gpuReserve).length;

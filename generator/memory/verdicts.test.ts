@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { fleetOf } from '../fleet.ts';
+import { loadRegistry } from '../registry.ts';
 import { publishedModels } from './published.ts';
-import { type Accelerator, verdictCell, verdictOf, verdictRows, verdictsOf } from './verdicts.ts';
+import { type Accelerator, servedBy, verdictCell, verdictOf, verdictRows, verdictsOf } from './verdicts.ts';
 
 const published = await publishedModels();
 const facts = (name: string) => published.get(name)!.facts;
@@ -73,5 +75,15 @@ describe('a verdict', () => {
         expect.any(String),
       ],
     ]);
+  });
+
+  it('of a registry is had by each set of weights, with the context of its server', async () => {
+    const registry = await loadRegistry();
+    const shared = { ...registry, packs: { 'ollama-both': ['legal-analysis', 'risk-assessment'] } };
+    const rows = servedBy(fleetOf(shared)).map(({ name, shape }) => [name, shape.context, shape.parallel]);
+    expect(rows).toContainEqual(['llama', 8192, 1]);
+    expect(rows).toContainEqual(['legal-analysis', 16_384, 2]);
+    expect(rows.map(([name]) => name)).not.toContain('risk-assessment');
+    expect(rows).toHaveLength(6);
   });
 });

@@ -1,3 +1,4 @@
+import { distinctWeights, type FleetServer } from '../fleet.ts';
 import { gpus, migSlices } from '../gpus.ts';
 import type { ModelFacts } from '../model.ts';
 import type { CacheShape } from './cache.ts';
@@ -70,6 +71,16 @@ export interface Served {
   name: string;
   facts: ModelFacts;
   shape: CacheShape;
+}
+
+/** What the servers of a registry run: each set of weights of each, with the context that its server gives it. */
+export function servedBy(fleet: FleetServer[]): Served[] {
+  return fleet.flatMap(({ models, serving: { context, parallel, kvCacheType } }) =>
+    distinctWeights(models.map(({ definition }) => definition)).map(({ facts }) => {
+      const { alias } = models.find(({ definition }) => definition.facts.name === facts.name)!;
+      return { name: alias, facts, shape: { context, parallel, kvCacheType } };
+    }),
+  );
 }
 
 /** The table of verdicts as rows of cells: a head, then a row for each model, a column for each of the GPUs and slices. */
