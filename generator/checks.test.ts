@@ -260,6 +260,16 @@ describe('memory', () => {
     ]);
   });
 
+  it('is not had by a smaller cache that cannot store the heads of the model', () => {
+    const narrow = { headDim: 80, layers: 64 };
+    const tight = { context: 8192, parallel: 8, memoryGB: 8 };
+    expect(mistakesOf(model(narrow, tight))).toEqual([expect.stringMatching(/: lower context to \d+, or /)]);
+    expect(mistakesOf(model(narrow, { kvCacheType: 'q8_0' }))).toEqual([
+      "generator/registry/tiny.ts: model 'tiny': kvCacheType 'q8_0' cannot store heads of width 80: leave it at 'f16'",
+    ]);
+    expect(mistakesOf(model({ headDim: 96 }, { kvCacheType: 'q8_0' }))).toEqual([]);
+  });
+
   it('of a pack on GPUs has to hold all of its models at once', () => {
     const gpu = { type: 'L4', count: 1 } as const;
     const models = {

@@ -1,7 +1,9 @@
 import { distinctWeights, type FleetServer, fleetOf } from './fleet.ts';
 import { gpus } from './gpus.ts';
+import { cacheTypeOf } from './memory/cache.ts';
 import { changesThatFit } from './memory/changes.ts';
 import { fits, gpuReserve, type Need, needOf } from './memory/fit.ts';
+import { divides } from './memory/weights.ts';
 import { GB, GiB, MiB, totalBytes } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
 import type { Registry } from './registry.ts';
@@ -67,6 +69,11 @@ function modelMistakes(alias: string, { facts, serving }: ModelDefinition): stri
     if (!Number.isInteger(value) || value < 1) say(`${name} is ${value}`, 'set a whole number of 1 or more');
   }
   if (!Number.isInteger(min) || min < 0) say(`replicas.min is ${min}`, 'set a whole number of 0 or more');
+  const type = cacheTypeOf(serving);
+  const widths = [facts.headDim, facts.valueHeadDim ?? facts.headDim].filter(Number.isInteger);
+  if (!widths.every((width) => divides(type, width))) {
+    say(`kvCacheType '${serving.kvCacheType}' cannot store heads of width ${facts.headDim}`, "leave it at 'f16'");
+  }
   if (!(facts.sizeGB > 0)) say(`sizeGB is ${facts.sizeGB}`, 'set what the library page lists, in GB');
   if (!key.test(alias)) {
     say(

@@ -349,7 +349,9 @@ export interface Ollama {
   keepAlive: OllamaDuration;
   /** Whether attention is computed in blocks, which saves memory (OLLAMA_FLASH_ATTENTION). */
   flashAttention: boolean;
-  /** Type of the context's cache: smaller types save memory and cost precision (OLLAMA_KV_CACHE_TYPE). */
+  /**
+   * Type of the context's cache: smaller types save memory, cost precision and need `flashAttention` (OLLAMA_KV_CACHE_TYPE).
+   */
   kvCacheType: 'f16' | 'q8_0' | 'q4_0';
   /**
    * Memory in MiB that a runner may keep for prompts seen before (LLAMA_ARG_CACHE_RAM); 0 for none.

@@ -132,12 +132,15 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- toJson $mistakes -}}
 {{- end -}}
 
-{{/* Requests over their limits, and images that nothing names. */}}
+{{/* Requests over their limits, images that nothing names, and a cache that Ollama would not start with. */}}
 {{- define "model-management.resourceMistakes" -}}
 {{- $mistakes := list -}}
 {{- range $it := .Values.resolved -}}
 {{- if not (or .server.ollama.image.tag .server.ollama.image.digest) -}}
 {{- $mistakes = append $mistakes (printf "servers.%s.ollama.image: has neither tag nor digest: name the version of Ollama to run" .key) -}}
+{{- end -}}
+{{- if and (ne .server.ollama.kvCacheType "f16") (not .server.ollama.flashAttention) -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.ollama: kvCacheType %s needs flash attention: set flashAttention to true, or kvCacheType to f16" .key .server.ollama.kvCacheType) -}}
 {{- end -}}
 {{- $resources := .server.resources -}}
 {{- with $resources.cpuRequest -}}

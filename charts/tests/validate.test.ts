@@ -151,6 +151,12 @@ const cases: {
     near: fleet({ a: { ollama: { image: { tag: '', digest: `sha256:${'0'.repeat(64)}` } } } }),
   },
   {
+    what: 'a cache is small without flash attention',
+    values: fleet({ a: { ollama: { kvCacheType: 'q8_0', flashAttention: false } } }),
+    line: 'servers.a.ollama: kvCacheType q8_0 needs flash attention: set flashAttention to true, or kvCacheType to f16',
+    near: fleet({ a: { ollama: { kvCacheType: 'f16', flashAttention: false } } }),
+  },
+  {
     what: 'a server requests more CPU than it may use',
     values: fleet({ a: { resources: { cpu: '1', cpuRequest: '1001m' } } }),
     line: 'servers.a.resources: cpuRequest 1001m is above cpu 1: lower it, or raise cpu',

@@ -4,6 +4,7 @@ import type { CacheShape } from './cache.ts';
 import { fits, needOf, type Place } from './fit.ts';
 import { type Quantisation, quantisations } from './quantisations.ts';
 import { GB, MiB } from './units.ts';
+import { divides } from './weights.ts';
 
 /** What does not fit: the models of a server, how they are served, and where. */
 export interface Misfit {
@@ -43,6 +44,8 @@ const withShape = ({ shape }: Misfit, change: Partial<CacheShape>) => ({ shape: 
 
 function smallerCache(misfit: Misfit): string | undefined {
   if ((misfit.shape.kvCacheType ?? 'f16') !== 'f16') return undefined;
+  const widths = misfit.models.flatMap(({ headDim, valueHeadDim = headDim }) => [headDim, valueHeadDim]);
+  if (!widths.every((width) => divides('Q8_0', width))) return undefined;
   return would(misfit, withShape(misfit, { kvCacheType: 'q8_0' })) ? "set kvCacheType to 'q8_0'" : undefined;
 }
 
