@@ -20,8 +20,9 @@ export interface Estimate {
 }
 
 /**
- * Bytes that a runner takes before it has a model: on a GPU the context of CUDA (457 MiB, what Ollama itself reckons with); on
- * the host that of the processes, `ollama serve` and its runner, whose libraries are as large.
+ * Bytes that a runner takes before it has a model. On a GPU the context of CUDA: 457 MiB, what Ollama itself reckons with. The
+ * host is granted as much for the processes: of Ollama 0.11.4 with a tiny model on a CPU they take 87 MiB, but a limit on memory
+ * has to hold the libraries of CUDA, prompts and what an allocator does not give back as well.
  */
 const gpuRuntime = 457 * MiB;
 const hostRuntime = 457 * MiB;
