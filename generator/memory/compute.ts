@@ -9,9 +9,11 @@ import { largestTensors } from './weights.ts';
  * was read from llama.cpp's allocator by gguf-parser-go (file_estimate__llamacpp.go, v0.28.1); these are its figures for models
  * whose layers are all of attention, dense or a mixture of experts.
  *
- * Where llama.cpp differs: before 2026 it kept the likelihoods of all tokens of a batch on the GPU (vocabulary × 512 × 4 bytes,
- * 251 MiB for llama3), since then those of one token of each request; gguf-parser-go counts them on the host, twice, and so
- * does this: a limit on memory is not to be found too low. What fits a GPU keeps 1 GiB free anyway (see verdicts.ts).
+ * Where llama.cpp differs: until June 2026 it had room on the GPU for the likelihoods of all tokens of a batch (vocabulary × 512 × 4
+ * bytes, 251 MiB for llama3), since then for those of one token of each request
+ * (https://github.com/ggml-org/llama.cpp/pull/23861). gguf-parser-go counts those of all on the host, twice, and so does this:
+ * that leaves room for the larger batches that Ollama takes where it sees memory to spare, and a pod's limit is not to be found
+ * too low. What fits a GPU has a GiB left (see fit.ts).
  */
 
 const f32 = (...shape: number[]) => 4 * shape.reduce((a, b) => a * b, 1);
