@@ -87,9 +87,22 @@ function text(value: string): Buffer {
   return Buffer.concat([long(bytes.length), bytes]);
 }
 
+/** A vocabulary has hundreds of thousands: one buffer for all. */
+function texts(values: string[]): Buffer {
+  const lengths = values.map((value) => Buffer.byteLength(value));
+  const buffer = Buffer.alloc(lengths.reduce((sum, length) => sum + 8 + length, 0));
+  let at = 0;
+  for (const [index, value] of values.entries()) {
+    buffer.writeUInt32LE(lengths[index]!, at);
+    buffer.write(value, at + 8);
+    at += 8 + lengths[index]!;
+  }
+  return buffer;
+}
+
 function encode({ type, value }: GgufValue): Buffer {
   const list = (element: number, items: Buffer[]) =>
-    Buffer.concat([int(9), int(element), long(items.length), ...items]);
+    Buffer.concat([int(9), int(element), long((value as unknown[]).length), ...items]);
   switch (type) {
     case 'u32':
       return Buffer.concat([int(4), int(value)]);
@@ -100,7 +113,7 @@ function encode({ type, value }: GgufValue): Buffer {
     case 'string':
       return Buffer.concat([int(8), text(value)]);
     case 'strings':
-      return list(8, value.map(text));
+      return list(8, [texts(value)]);
     case 'f32s':
       return list(6, value.map(float));
     case 'i32s':

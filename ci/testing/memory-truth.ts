@@ -21,7 +21,7 @@ export interface Comparison {
 }
 
 export const contexts = [4096, 8192, 16_384, 32_768];
-export const parallels = [1, 2, 4];
+export const parallels = [1, 2, 3, 4];
 export const kvCacheTypes = ['f16', 'q8_0'] as const;
 
 /** Every way of the grid to run a model, as far as its context was trained. */

@@ -61,11 +61,12 @@ describe('a loaded model', () => {
 describe('facts', () => {
   const known = [...published.values()].map(({ facts }) => facts);
 
-  it('of a model in the registry are those of the published one', async () => {
+  it('of a model in the registry are those of the published one, where there is one', async () => {
     const { models } = await loadRegistry();
     const named = [...Object.values(bases), ...Object.values(models).map(({ facts }) => facts)];
-    expect(named.filter(({ name }) => !published.has(name))).toEqual([]);
-    for (const facts of named) expect(facts).toEqual(published.get(facts.name)!.facts);
+    const both = named.filter(({ name }) => published.has(name));
+    expect(both.length).toBeGreaterThan(0);
+    for (const facts of both) expect(facts).toEqual(published.get(facts.name)!.facts);
   });
 
   it('of every published model name types that there are, and where its figures stand', () => {
