@@ -1,17 +1,22 @@
 import { describe, expect, test } from 'vitest';
-import { nodes, usdPerPodHour } from './nodes.ts';
+import { usdPerPodHour } from './nodes.ts';
+import { roomOf } from './plan/capacity.ts';
+import { listPrices } from './plan/prices.ts';
 
-const price = (node: string) => nodes[node]!.usdPerHour;
+const instance = (type: string) => listPrices().instances[type]!;
+const price = (type: string) => instance(type).usdPerHour;
 
 describe('what a pod costs in an hour', () => {
   test('is its share of the memory of a node, where it takes more of that than of the cores', () => {
-    // 15 GiB and the 0.25 of its agent, of 30.
+    // 15 GiB and what its agent asks for; per GiB the largest of the r7i is the cheapest.
     const memoryGB = (15 * 2 ** 30) / 1e9;
-    expect(usdPerPodHour({ cpu: 1, memoryGB })).toBeCloseTo((price('c7i.4xlarge') * 15.25) / 30, 9);
+    const share = (15 * 1024 + 256) / roomOf(instance('r7i.8xlarge')).memory;
+    expect(usdPerPodHour({ cpu: 1, memoryGB })).toBeCloseTo(price('r7i.8xlarge') * share, 9);
   });
 
   test('is its share of the cores where it takes more of those', () => {
-    expect(usdPerPodHour({ cpu: 8, memoryGB: 1 })).toBeCloseTo((price('c7i.4xlarge') * 8.1) / 15.5, 9);
+    const share = 8100 / roomOf(instance('c5.4xlarge')).cpu;
+    expect(usdPerPodHour({ cpu: 8, memoryGB: 1 })).toBeCloseTo(price('c5.4xlarge') * share, 9);
   });
 
   test('is the whole node for its one GPU, on the cheapest that has the memory', () => {
@@ -21,7 +26,7 @@ describe('what a pod costs in an hour', () => {
   });
 
   test('is a part of a node with several GPUs, as many as pods fit on it', () => {
-    expect(usdPerPodHour({ cpu: 8, memoryGB: 40, gpu: { type: 'L4', count: 1 } })).toBe(price('g6.12xlarge') / 4);
+    expect(usdPerPodHour({ cpu: 10, memoryGB: 40, gpu: { type: 'L4', count: 1 } })).toBe(price('g6.12xlarge') / 4);
     // Two GPUs leave room for another two, three do not.
     expect(usdPerPodHour({ cpu: 2, memoryGB: 20, gpu: { type: 'L4', count: 2 } })).toBe(price('g6.12xlarge') / 2);
     expect(usdPerPodHour({ cpu: 2, memoryGB: 20, gpu: { type: 'L4', count: 3 } })).toBe(price('g6.12xlarge'));
@@ -29,6 +34,6 @@ describe('what a pod costs in an hour', () => {
 
   test('is not known where no node holds it', () => {
     expect(usdPerPodHour({ cpu: 2, memoryGB: 20, gpu: { type: 'L4', count: 5 } })).toBeUndefined();
-    expect(usdPerPodHour({ cpu: 16, memoryGB: 1 })).toBeUndefined();
+    expect(usdPerPodHour({ cpu: 32, memoryGB: 1 })).toBeUndefined();
   });
 });
