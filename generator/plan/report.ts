@@ -1,0 +1,244 @@
+import { type AskedRow, hopedUsd } from './asked.ts';
+import type { Fit } from './fit.ts';
+import { money, usd } from './money.ts';
+import type { NearPlan } from './nearest.ts';
+import type { PackedNode } from './pack.ts';
+import { type Bill, idlePercent, type Plan, type Size, sizes } from './plan.ts';
+import type { Prices } from './prices.ts';
+import { fallbackShare, type Purchase, purchases } from './purchase.ts';
+
+/** A heading, rows of cells of which the first has the names of the columns, and what is to be said below. */
+export interface Section {
+  title: string;
+  rows: string[][];
+  notes: string[];
+}
+
+/** Everything that a plan says, before it is text of one kind or another. */
+export interface Findings {
+  plan: Plan;
+  fit: Fit[];
+  asked?: AskedRow[];
+  nearest?: NearPlan;
+  prices: Prices;
+  budgetUsd: number;
+}
+
+const purchaseNames: Record<Purchase, string> = {
+  onDemand: 'on demand',
+  spot: 'spot, with on demand as fallback',
+  commitment: 'commitment of a year',
+};
+
+/** `2 × m7i.2xlarge, 1 × g6e.2xlarge`, dearest first. */
+export function nodesInWords(nodes: PackedNode[]): string {
+  const types = [...Map.groupBy(nodes, ({ offer }) => offer.type).entries()];
+  types.sort(([, a], [, b]) => b[0]!.offer.usdPerHour - a[0]!.offer.usdPerHour);
+  return types.map(([type, same]) => `${same.length} × ${type}`).join(', ');
+}
+
+const percent = (value: number) => `${Math.round(value)}%`;
+
+export function sectionsOf({ plan, fit, asked, nearest, prices, budgetUsd }: Findings): Section[] {
+  return [
+    fitSection(fit),
+    nodesSection(plan),
+    billSection(plan),
+    partsSection(plan),
+    serversSection(plan),
+    ...(asked ? [askedSection(asked)] : []),
+    ...(nearest ? [nearestSection(nearest, budgetUsd)] : []),
+    {
+      title: 'Where this comes from',
+      rows: [],
+      notes: [
+        `Prices of ${prices.provider} in ${prices.region}, on demand as of ${prices.date}, in US dollars without tax; a month has 730 hours. --prices FILE takes your own.`,
+        ...prices.sources,
+      ],
+    },
+  ];
+}
+
+function fitSection(fit: Fit[]): Section {
+  const wrong = fit.flatMap(({ problem }) => problem ?? []);
+  return {
+    title: 'Does it fit',
+    rows: [
+      ['server', 'loaded in', 'needs, GiB', 'has, GiB', ''],
+      ...fit.map(({ server, on, needGiB, haveGiB, problem }) => [
+        server,
+        on,
+        needGiB.toFixed(1),
+        haveGiB.toFixed(1),
+        problem ? 'DOES NOT FIT' : 'fits',
+      ]),
+    ],
+    notes: wrong,
+  };
+}
+
+function nodesSection({ nodes, release }: Plan): Section {
+  const rows = purchases.flatMap((purchase) =>
+    (['minimum', 'maximum'] as const).map((size) => {
+      const { nodes: packed, gapPercent } = nodes[purchase][size];
+      const idle = idlePercent(packed, release.workloads);
+      return [
+        purchaseNames[purchase],
+        size,
+        String(packed.length),
+        nodesInWords(packed),
+        `${percent(100 - idle.cpu)}, ${percent(100 - idle.memory)}`,
+        gapPercent < 0.05 ? 'none is cheaper' : `${gapPercent.toFixed(1)}%`,
+      ];
+    }),
+  );
+  return {
+    title: 'Nodes',
+    rows: [['paid', 'pods', 'nodes', 'cheapest mix', 'cores, memory in use', 'above the bound'], ...rows],
+    notes: [
+      'The bound is what no mix of these nodes can cost less than. Nodes with GPUs are for pods that ask for them.',
+    ],
+  };
+}
+
+function billSection({ bills, assumptions }: Plan): Section {
+  return {
+    title: 'Cost a month',
+    rows: [
+      ['paid', ...sizes],
+      ...purchases.map((purchase) => [
+        purchaseNames[purchase],
+        ...sizes.map((size) => money(bills[purchase][size].total)),
+      ]),
+    ],
+    notes: [
+      `minimum, maximum: every server has its fewest or most pods all month. average: its most for ${assumptions.busyHours} hours a week, its fewest for the rest (--busy-hours).`,
+      `spot: from spot nodes alone to on demand for ${percent(fallbackShare * 100)} of the time.`,
+    ],
+  };
+}
+
+function partsSection({ bills, assumptions }: Plan): Section {
+  const names: Record<keyof Bill, string> = {
+    nodes: 'nodes',
+    volumes: 'volumes',
+    controlPlane: 'control plane',
+    loadBalancers: 'load balancers',
+    crossZone: 'traffic between zones',
+    total: 'all',
+  };
+  const bill = bills.onDemand;
+  return {
+    title: 'What it is made of, on demand',
+    rows: [
+      ['part', ...sizes],
+      ...(Object.keys(names) as (keyof Bill)[]).map((part) => [
+        names[part],
+        ...sizes.map((size) => money(bill[size][part])),
+      ]),
+    ],
+    notes: [
+      `Volumes: a claim for each pod, and 30 GiB of system on each node. Traffic: ${assumptions.trafficGB} GB a month (--traffic-gb), two thirds of it across zones at most.`,
+    ],
+  };
+}
+
+function serversSection({ servers, models }: Plan): Section {
+  const cells = (of: Record<Size, number>) => sizes.map((size) => `$${usd(of[size])}`);
+  return {
+    title: 'Who causes it: nodes on demand, a month',
+    rows: [
+      ['server', 'models', 'pods', ...sizes],
+      ...servers.map(({ workload, usd }) => [
+        workload.name,
+        workload.models.join(', '),
+        workload.pods.min === workload.pods.max
+          ? `${workload.pods.min}`
+          : `${workload.pods.min} – ${workload.pods.max}`,
+        ...cells(usd),
+      ]),
+    ],
+    notes: servers.some(({ workload }) => workload.models.length > 1)
+      ? [
+          `Models that share a server share its cost: ${models.map(({ model, usd: of }) => `${model} $${usd(of.minimum)}`).join(', ')} at the minimum.`,
+        ]
+      : [],
+  };
+}
+
+function askedSection(rows: AskedRow[]): Section {
+  return {
+    title: 'The requirements’ table, and what it is',
+    rows: [
+      ['nodes', 'said, a month', 'is, a month', ''],
+      ...rows.map(({ what, saidUsd, trueUsd, note }) => [what, `$${usd(saidUsd)}`, money(trueUsd), note]),
+    ],
+    notes: [],
+  };
+}
+
+function nearestSection({ purchase, givesUp, bill, nodes }: NearPlan, budget: number): Section {
+  const middle = (bill.total.low + bill.total.high) / 2;
+  const holds = middle <= budget;
+  return {
+    title: `Nearest to $${usd(budget)} a month`,
+    rows: [
+      ['', ''],
+      ['cost, fewest pods', money(bill.total)],
+      ['paid', purchaseNames[purchase]],
+      ['nodes', nodesInWords(nodes)],
+      ...givesUp.map((what, index) => [index === 0 ? 'gives up' : '', what]),
+    ],
+    notes: [
+      holds
+        ? 'Of all combinations that hold it (in the middle of their range), the one that gives up least.'
+        : 'No combination holds it: this is the cheapest.',
+      ...(budget === hopedUsd ? ['The figure is the one that the requirements hope for with spot.'] : []),
+    ],
+  };
+}
+
+/** Sections as text for a terminal, in columns. */
+export function asText(sections: Section[]): string {
+  return sections.map(textOf).join('\n\n');
+}
+
+function textOf({ title, rows, notes }: Section): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => [...(row[column] ?? '')].length)));
+  const shown = rows.filter((row) => row.some((cell) => cell !== ''));
+  const lines = shown.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [title.toUpperCase(), ...lines.map((line) => `  ${line}`), ...notes.map((note) => `  ${note}`)].join('\n');
+}
+
+/** Sections as Markdown, each under a heading of a level. */
+export function asMarkdown(sections: Section[], level = 2): string {
+  return sections
+    .map(({ title, rows, notes }) => {
+      const [head, ...body] = rows;
+      const table = head
+        ? [head, head.map(() => '---'), ...body].map((row) => `| ${row.join(' | ')} |`).join('\n')
+        : '';
+      const said = notes.length > 1 ? notes.map((note) => `- ${note}`).join('\n') : (notes[0] ?? '');
+      return [`${'#'.repeat(level)} ${title}`, table, said].filter(Boolean).join('\n\n');
+    })
+    .join('\n\n');
+}
+
+/** The README's table: what production costs. */
+export function shortTable({ bills, nodes }: Plan): string {
+  const rows = [
+    ['paid', 'nodes at the minimum', 'minimum', 'average', 'maximum'],
+    Array<string>(5).fill('---'),
+    ...purchases.map((purchase) => [
+      purchaseNames[purchase],
+      nodesInWords(nodes[purchase].minimum.nodes),
+      ...sizes.map((size) => money(bills[purchase][size].total)),
+    ]),
+  ];
+  return rows.map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
