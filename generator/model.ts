@@ -78,7 +78,7 @@ export interface Serving {
   /** Type of the context's cache; f16 unless it has to be smaller. */
   kvCacheType?: Server['ollama']['kvCacheType'];
   /** Further settings of its server that nothing is derived from. */
-  server?: DeepPartial<Pick<Server, 'autoscaling' | 'podDisruptionBudget' | 'scheduling'>>;
+  server?: DeepPartial<Pick<Server, 'autoscaling' | 'gpu' | 'podDisruptionBudget' | 'scheduling'>>;
 }
 
 /** One file of generator/registry/, whose name without `.ts` is the model's key. */

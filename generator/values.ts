@@ -1,3 +1,4 @@
+import type { Scheduling } from '../schema/placement.ts';
 import type { Model, Server, ServerOverrides, Values } from '../schema/values.ts';
 import { cacheGiB, downloadBudgetSeconds, loadBudgetSeconds } from './budgets.ts';
 import { servedName } from './checks.ts';
@@ -9,6 +10,18 @@ import { GB, loadedBytes, MiB } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
 import { usdPerPodHour } from './nodes.ts';
 import type { Registry } from './registry.ts';
+
+/** No node in particular, which a cluster of any kind has. */
+const anywhere: Scheduling = {
+  nodeSelector: {},
+  tolerations: [],
+  capacity: 'any',
+  pack: false,
+  spread: false,
+  schedulerName: '',
+  priorityClassName: '',
+  runtimeClassName: '',
+};
 
 /** What every server has unless it says otherwise. */
 const serverDefaults: Server = {
@@ -30,7 +43,14 @@ const serverDefaults: Server = {
   startup: { downloadSeconds: 600, loadSeconds: 120 },
   autoscaling: { enabled: true, cpuUtilizationPercent: 70 },
   podDisruptionBudget: { enabled: true, maxUnavailable: 1 },
-  scheduling: { nodeSelector: {}, tolerations: [], priorityClassName: '', runtimeClassName: '' },
+  gpu: {
+    mode: 'exclusive',
+    sharedBy: 2,
+    mig: { profile: '1g.10gb' },
+    dra: { deviceClass: 'gpu.nvidia.com', driver: 'gpu.nvidia.com' },
+    hami: { memoryMiB: 8192, cores: 0, schedulerName: 'hami-scheduler' },
+  },
+  scheduling: anywhere,
   costPerHour: 0,
 };
 
@@ -50,7 +70,7 @@ export function valuesOf(registry: Registry): Values {
       resources: { cpu: '500m', memory: '512Mi' },
       autoscaling: { enabled: true, cpuUtilizationPercent: 70 },
       podDisruptionBudget: { enabled: true, maxUnavailable: 1 },
-      scheduling: { nodeSelector: {}, tolerations: [], priorityClassName: '', runtimeClassName: '' },
+      scheduling: { ...anywhere, spread: true },
       service: { type: 'ClusterIP', port: 80, sessionAffinitySeconds: 3600 },
       maxBodyMiB: 32,
       queue: { depth: 128, waitSeconds: 60, holdSeconds: 300 },
@@ -140,6 +160,8 @@ function serverValues(server: FleetServer): ServerOverrides {
       memory: `${serving.memoryGB}G`,
       ...(serving.gpu && { gpu: serving.gpu.count, gpuMemoryMiB: gpus[serving.gpu.type].memoryMiB - gpuReserve / MiB }),
     },
+    // Several models on GPUs take turns there.
+    ...(serving.gpu && server.models.length > 1 && { gpu: { mode: 'shared' } }),
     ollama: {
       parallel: serving.parallel,
       contextLength: serving.context,

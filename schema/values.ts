@@ -1,3 +1,4 @@
+import type { Gpu, Scheduling } from './placement.ts';
 import type {
   ByteQuantity,
   CpuQuantity,
@@ -254,6 +255,8 @@ export interface Server {
   autoscaling: Autoscaling;
   /** How many of its pods may be gone at a time when nodes are drained. */
   podDisruptionBudget: PodDisruptionBudget;
+  /** How its pods come to their GPUs; without any (`resources.gpu`), nothing of this matters. */
+  gpu: Gpu;
   /** Where its pods go. */
   scheduling: Scheduling;
   /**
@@ -306,17 +309,17 @@ export interface ServerResources {
   /** Memory, of which loaded models outside a GPU, their context and the page cache are part. */
   memory: ByteQuantity;
   /**
-   * GPUs, in whole devices.
+   * GPUs, in whole devices, or one part of a GPU where `gpu.mode` shares it out.
    * @asType integer
    * @minimum 0
    * @maximum 64
    */
   gpu: number;
-  /** Name under which the device plugin offers GPUs. */
+  /** Name under which the device plugin offers GPUs, or parts of them; the modes `mig` and `dra` have names of their own. */
   gpuResource: QualifiedName;
   /**
-   * Memory of each GPU in MiB that loaded models share: what programs get of it, less the 1024 that Ollama leaves free; 0
-   * where it is not known, which leaves to Ollama what fits.
+   * Memory of each GPU in MiB that loaded models share, or their part of it (in the mode `mig`, of the slice): what programs get
+   * of it, less the 1024 that Ollama leaves free; 0 where it is not known, which leaves to Ollama what fits.
    * @asType integer
    * @minimum 0
    * @maximum 1000000
@@ -458,40 +461,6 @@ export interface PodDisruptionBudget {
    * @maximum 1000
    */
   maxUnavailable: number;
-}
-
-/** Where pods go. */
-export interface Scheduling {
-  /** Labels that a node must have. */
-  nodeSelector: Record<QualifiedName, LabelValue>;
-  /**
-   * Taints that the pods tolerate.
-   * @maxItems 32
-   */
-  tolerations: Toleration[];
-  /** PriorityClass of the pods; empty for the cluster's default. */
-  priorityClassName: OptionalObjectName;
-  /** RuntimeClass of the pods, such as `nvidia`; empty for the cluster's default. */
-  runtimeClassName: OptionalObjectName;
-}
-
-/** A toleration, as Kubernetes writes it. */
-export interface Toleration {
-  /** Key of the taint; without one, every key. */
-  key?: QualifiedName;
-  /** Exists for any value, Equal for the one given. */
-  operator?: 'Exists' | 'Equal';
-  /** Value of the taint. */
-  value?: LabelValue;
-  /** Effect of the taint; without one, every effect. */
-  effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
-  /**
-   * Seconds that a pod stays on a node with a NoExecute taint.
-   * @asType integer
-   * @minimum 0
-   * @maximum 86400
-   */
-  tolerationSeconds?: number;
 }
 
 /** What a container of the management service asks for: CPU is a request, memory a request and a limit. */

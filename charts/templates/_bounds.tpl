@@ -1,14 +1,13 @@
 {{/*
 Every container that the release may run, with how many pods of it there are at the most: a list of dicts with pods, surge
 (pods more, while a rollout replaces one), cpu (millicores requested), memory (bytes requested and allowed), gpus (by
-resource name). Quota and limit range come from it. Takes the root; gives JSON.
+what a quota counts them as). Quota and limit range come from it. Takes the root; gives JSON.
 */}}
 {{- define "model-management.containers" -}}
 {{- include "model-management.resolve" . -}}
 {{- $containers := list -}}
 {{- range .Values.resolved -}}
-{{- $gpus := dict -}}
-{{- if .gpu -}}{{- $_ := set $gpus .server.resources.gpuResource (int .server.resources.gpu) -}}{{- end -}}
+{{- $gpus := include "model-management.gpuQuota" .server | fromJson -}}
 {{- $pods := dict "pods" (int .server.replicas.max) "surge" 1 -}}
 {{- $containers = append $containers (merge (include "model-management.size" .server.resources | fromJson) $pods (dict "main" true "gpus" $gpus)) -}}
 {{- $containers = append $containers (merge (include "model-management.size" $.Values.agent.resources | fromJson) $pods) -}}

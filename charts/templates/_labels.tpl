@@ -19,12 +19,19 @@ Takes: root, component, server (optional); gives JSON.
 {{/*
 Labels of a pod: those that select it, `app: ollama` where Ollama runs, and the user's own, which win over none of these.
 Nothing that changes with the chart's version, or every upgrade would restart every pod.
-Takes: root, component, server (optional).
+Takes: root, component, server (optional), gpu (whether a server has GPUs, which its pods show).
 */}}
 {{- define "model-management.podLabels" -}}
 {{- $own := include "model-management.identity" . | fromJson -}}
 {{- if .server }}{{ $_ := set $own "app" "ollama" }}{{ end -}}
+{{- if hasKey . "gpu" }}{{ $_ := set $own "model-management.fineprint.ai/device" (ternary "gpu" "cpu" .gpu) }}{{ end -}}
 {{- merge $own .root.Values.commonLabels | toYaml -}}
+{{- end -}}
+
+{{/* Labels of the pods of all servers that have GPUs, or of all that have none. Takes: root, gpu; gives JSON. */}}
+{{- define "model-management.kindOfServer" -}}
+{{- $labels := include "model-management.identity" (dict "root" .root "component" "server") | fromJson -}}
+{{- merge $labels (dict "model-management.fineprint.ai/device" (ternary "gpu" "cpu" .gpu)) | toJson -}}
 {{- end -}}
 
 {{/* Labels of an object. Takes: root, component, server (optional). */}}

@@ -20,7 +20,8 @@ capabilities:
 
 {{/*
 What every pod's spec begins with: identity, security and where it goes.
-Takes: root, serviceAccount, token (optional: whether the pod talks to the API server), scheduling (optional).
+Takes: root, serviceAccount, token (optional: whether the pod talks to the API server), scheduling (optional, and with it what
+the placement takes).
 */}}
 {{- define "model-management.podBasics" -}}
 serviceAccountName: {{ .serviceAccount | quote }}
@@ -35,21 +36,8 @@ imagePullSecrets:
   - name: {{ . | quote }}
   {{- end }}
 {{- end }}
-{{- with .scheduling }}
-{{- with .nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .priorityClassName }}
-priorityClassName: {{ . | quote }}
-{{- end }}
-{{- with .runtimeClassName }}
-runtimeClassName: {{ . | quote }}
-{{- end }}
+{{- if .scheduling }}
+{{- include "model-management.placement" . | trim | nindent 0 }}
 {{- end }}
 {{- end -}}
 

@@ -11,11 +11,13 @@ Takes the root.
 {{/* Pod template of that Job. Takes: root, name (of the Job and its ConfigMap). */}}
 {{- define "model-management.pullerTemplate" -}}
 {{- $defaults := .root.Values.serverDefaults -}}
+{{- /* It is gone soon, and goes on where it was cut off: spot nodes and full ones are as good for it as any. */ -}}
+{{- $scheduling := mergeOverwrite (deepCopy $defaults.scheduling) (dict "capacity" "any" "pack" false "spread" false) -}}
 metadata:
   labels:
     {{- include "model-management.podLabels" (dict "root" .root "component" "puller") | nindent 4 }}
 spec:
-  {{- include "model-management.podBasics" (dict "root" .root "scheduling" $defaults.scheduling
+  {{- include "model-management.podBasics" (dict "root" .root "scheduling" $scheduling
         "serviceAccount" (include "model-management.serversName" .root)) | nindent 2 }}
   {{- range .root.Values.resolved }}
   {{- if .oneNode }}

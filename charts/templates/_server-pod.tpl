@@ -6,8 +6,15 @@ Takes: root, name, it (a resolved server).
 {{- define "model-management.serverPod" -}}
 {{- $values := .root.Values -}}
 {{- $server := .it.server -}}
-{{- include "model-management.podBasics" (dict "root" .root "scheduling" $server.scheduling
+{{- $identity := dict "root" .root "component" "server" "server" .it.key "gpu" .it.gpu -}}
+{{- include "model-management.podBasics" (dict "root" .root "scheduling" $server.scheduling "server" $server
+      "selector" (include "model-management.identity" $identity) "packWith" (include "model-management.kindOfServer" $identity)
       "serviceAccount" (include "model-management.serversName" .root)) }}
+{{- if include "model-management.gpuIsClaim" $server }}
+resourceClaims:
+  - name: gpu
+    resourceClaimTemplateName: {{ include "model-management.claimTemplateName" (dict "name" .name "server" $server) | quote }}
+{{- end }}
 terminationGracePeriodSeconds: {{ include "model-management.graceSeconds" .root }}
 initContainers:
   - name: agent
@@ -24,7 +31,11 @@ containers:
     env:
       {{- include "model-management.ollamaEnv" . | trim | nindent 6 }}
     resources:
-      {{- include "model-management.ollamaResources" (dict "resources" $server.resources "gpu" .it.gpu) | trim | nindent 6 }}
+      {{- include "model-management.ollamaResources" (dict "resources" $server.resources "devices" (include "model-management.gpuResources" $server | fromJson)) | trim | nindent 6 }}
+      {{- if include "model-management.gpuIsClaim" $server }}
+      claims:
+        - name: gpu
+      {{- end }}
     # Ollama's port is closed to the kubelet; the agent asks it and answers for it.
     startupProbe:
       httpGet:
@@ -76,14 +87,14 @@ volumes:
       name: {{ include "model-management.serversName" .root | quote }}
 {{- end -}}
 
-{{/* Requests and limits of Ollama. Takes: resources, gpu (whether GPUs are part of them). */}}
+{{/* Requests and limits of Ollama. Takes: resources, devices (optional: how much of which resource it has beside CPU and memory). */}}
 {{- define "model-management.ollamaResources" -}}
 {{- range $kind := list "requests" "limits" }}
 {{ $kind }}:
   cpu: {{ eq $kind "limits" | ternary $.resources.cpu ($.resources.cpuRequest | default $.resources.cpu) | quote }}
   memory: {{ $.resources.memory | quote }}
-  {{- if $.gpu }}
-  {{ $.resources.gpuResource | quote }}: {{ $.resources.gpu }}
+  {{- range $resource, $count := $.devices }}
+  {{ $resource | quote }}: {{ int $count }}
   {{- end }}
 {{- end }}
 {{- end -}}
@@ -236,7 +247,7 @@ env:
     value: {{ . | quote }}
   {{- end }}
 resources:
-  {{- include "model-management.ollamaResources" (dict "resources" .resources "gpu" false) | trim | nindent 2 }}
+  {{- include "model-management.ollamaResources" (dict "resources" .resources) | trim | nindent 2 }}
 securityContext:
   {{- include "model-management.containerSecurity" . | nindent 2 }}
 volumeMounts:

@@ -28,7 +28,7 @@ Takes the root.
 {{- end -}}
 {{- end -}}
 {{- $gpu := gt (int $server.resources.gpu) 0 -}}
-{{- $memory := mul (int64 $server.resources.gpu) (int64 $server.resources.gpuMemoryMiB) -}}
+{{- $memory := include "model-management.gpuMemoryMiB" $server | int64 -}}
 {{- if not $gpu }}{{ $memory = div (include "model-management.bytes" $server.resources.memory | int64) 1048576 | min 100000000 }}{{ end -}}
 {{- $threads := max 1 (div (include "model-management.millicores" $server.resources.cpu | int64) 1000) -}}
 {{- $scaled := and $server.autoscaling.enabled (not $gpu) (gt (int $server.replicas.min) 0) -}}

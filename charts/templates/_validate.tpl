@@ -12,6 +12,8 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.replicaMistakes" . | fromJsonArray)
       (include "model-management.resourceMistakes" . | fromJsonArray)
       (include "model-management.memoryMistakes" . | fromJsonArray)
+      (include "model-management.gpuMistakes" . | fromJsonArray)
+      (include "model-management.placementMistakes" . | fromJsonArray)
       (include "model-management.cacheMistakes" . | fromJsonArray)
       (include "model-management.environmentMistakes" . | fromJsonArray)
       (include "model-management.nameMistakes" . | fromJsonArray)
@@ -167,7 +169,7 @@ a model by itself, or for all of those that are never unloaded.
 {{- range $it := .Values.resolved -}}
 {{- if gt (int64 .memory) 0 -}}
 {{- $has := printf "servers.%s.resources.memory %s" .key .server.resources.memory -}}
-{{- if .gpu }}{{ $has = printf "%d × servers.%s.resources.gpuMemoryMiB" (int .server.resources.gpu) .key }}{{ end -}}
+{{- if .gpu }}{{ $has = include "model-management.gpuMemoryName" . }}{{ end -}}
 {{- $pinned := 0 -}}
 {{- range $alias, $model := .models -}}
 {{- $takes := include "model-management.loadedMiB" (dict "it" $it "model" $model) | int64 -}}

@@ -37,6 +37,9 @@ export interface Kinds {
     subjects: { kind: string; name: string; namespace: string }[];
   };
   ResourceQuota: KubeObject & { spec: { hard: Record<string, string> } };
+  ResourceClaimTemplate: KubeObject & {
+    spec: { metadata: Metadata; spec: { devices: { requests: DeviceRequest[] } } };
+  };
   Service: KubeObject & { spec: ServiceSpec };
   ServiceAccount: KubeObject & { automountServiceAccountToken: boolean };
 }
@@ -64,12 +67,41 @@ export interface PodSpec {
   imagePullSecrets?: { name: string }[];
   nodeSelector?: Record<string, string>;
   tolerations?: Record<string, unknown>[];
-  affinity?: unknown;
+  affinity?: Affinity;
+  topologySpreadConstraints?: TopologySpreadConstraint[];
+  schedulerName?: string;
+  resourceClaims?: { name: string; resourceClaimTemplateName: string }[];
   priorityClassName?: string;
   runtimeClassName?: string;
   initContainers?: Container[];
   containers: Container[];
   volumes: Volume[];
+}
+
+export interface Affinity {
+  nodeAffinity?: {
+    requiredDuringSchedulingIgnoredDuringExecution?: { nodeSelectorTerms: NodeSelectorTerm[] };
+    preferredDuringSchedulingIgnoredDuringExecution?: { weight: number; preference: NodeSelectorTerm }[];
+  };
+  podAffinity?: {
+    preferredDuringSchedulingIgnoredDuringExecution?: {
+      weight: number;
+      podAffinityTerm: { topologyKey: string; labelSelector: { matchLabels: Record<string, string> } };
+    }[];
+    requiredDuringSchedulingIgnoredDuringExecution?: object[];
+  };
+}
+
+export interface NodeSelectorTerm {
+  matchExpressions: { key: string; operator: string; values: string[] }[];
+}
+
+export interface TopologySpreadConstraint {
+  topologyKey: string;
+  maxSkew: number;
+  whenUnsatisfiable: string;
+  matchLabelKeys: string[];
+  labelSelector: { matchLabels: Record<string, string> };
 }
 
 export interface Container {
@@ -81,7 +113,11 @@ export interface Container {
   args?: string[];
   env?: { name: string; value: string }[];
   ports?: { name: string; containerPort: number }[];
-  resources: { requests: Record<string, unknown>; limits: Record<string, unknown> };
+  resources: {
+    requests: Record<string, unknown>;
+    limits: Record<string, unknown>;
+    claims?: { name: string }[];
+  };
   startupProbe?: Probe;
   livenessProbe?: Probe;
   readinessProbe?: Probe;
@@ -105,6 +141,16 @@ export interface Volume {
   persistentVolumeClaim?: { claimName: string; readOnly?: boolean };
   image?: { reference: string; pullPolicy: string };
   ephemeral?: { volumeClaimTemplate: { metadata?: Partial<Metadata>; spec: ClaimSpec } };
+}
+
+export interface DeviceRequest {
+  name: string;
+  exactly: {
+    deviceClassName: string;
+    allocationMode: string;
+    count: number;
+    selectors?: { cel: { expression: string } }[];
+  };
 }
 
 export interface ClaimSpec {

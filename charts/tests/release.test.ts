@@ -125,7 +125,11 @@ describe('the oldest Helm', () => {
   const image = { mode: 'image', image: { reference: 'registry/models:1' } };
   const words = { '1.a': model('a', { system: ' \\| "é"\n\n 😀 \n', parameters: { seed: 1e6, stop: '\\n' } }) };
   const everything = fleet(
-    { on: {}, b: { cache: { mode: 'shared' } }, packed: { models: ['1.a', 'd'], resources: { gpu: 2 } } },
+    {
+      on: {},
+      b: { cache: { mode: 'shared' } },
+      packed: { models: ['1.a', 'd'], resources: { gpu: 2 }, gpu: { mode: 'shared' } },
+    },
     words,
     { ingress: { enabled: true }, namePrefix: 'x-', commonLabels: { on: 'off' } },
   );

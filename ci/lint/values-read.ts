@@ -43,6 +43,9 @@ const situations: object[] = [
     },
   ),
   fleet({ models }, { serverDefaults: { cache: { mode: 'shared' } } }),
+  ...['timeSlicing', 'mig', 'dra', 'hami'].map((mode) =>
+    fleet({ models }, { serverDefaults: { gpu: { mode }, resources: { gpu: 1, gpuMemoryMiB: 8192 } } }),
+  ),
   fleet(
     {},
     { serverDefaults: { models, cache: { mode: 'image', image: { reference: 'registry.example.com/models:1' } } } },
