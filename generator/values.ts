@@ -27,7 +27,7 @@ const anywhere: Scheduling = {
 const serverDefaults: Server = {
   enabled: true,
   models: [],
-  replicas: { min: 1, max: 1 },
+  replicas: { min: 1, max: 1, onDemand: 0 },
   resources: { cpu: '2', cpuRequest: '', memory: '4G', gpu: 0, gpuResource: 'nvidia.com/gpu', gpuMemoryMiB: 0 },
   ollama: {
     image: { repository: 'ollama/ollama', tag: '0.30.0', digest: '', pullPolicy: 'IfNotPresent' },

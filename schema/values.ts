@@ -298,6 +298,14 @@ export interface Replicas {
    * @maximum 1000
    */
   max: number;
+  /**
+   * How many of them never run on spot nodes, where the others prefer those (`scheduling.capacity: preferSpot`): they have a
+   * Deployment of their own, whose name ends in `-on-demand` and whose number no autoscaler changes.
+   * @asType integer
+   * @minimum 0
+   * @maximum 1000
+   */
+  onDemand: number;
 }
 
 /** Requests and limits alike, but where `cpuRequest` says otherwise. */

@@ -8,7 +8,8 @@ what a quota counts them as). Quota and limit range come from it. Takes the root
 {{- $containers := list -}}
 {{- range .Values.resolved -}}
 {{- $gpus := include "model-management.gpuQuota" .server | fromJson -}}
-{{- $pods := dict "pods" (int .server.replicas.max) "surge" 1 -}}
+{{- $deployments := ternary 2 1 (gt (int .server.replicas.onDemand) 0) -}}
+{{- $pods := dict "pods" (int .server.replicas.max) "surge" $deployments -}}
 {{- $containers = append $containers (merge (include "model-management.size" .server.resources | fromJson) $pods (dict "main" true "gpus" $gpus)) -}}
 {{- $containers = append $containers (merge (include "model-management.size" $.Values.agent.resources | fromJson) $pods) -}}
 {{- end -}}

@@ -16,6 +16,11 @@ Takes: root, component, server (optional); gives JSON.
 {{- include "model-management.identity" . | fromJson | toYaml -}}
 {{- end -}}
 
+{{/* Label that tells the pods of a server that never run on spot nodes from its others. */}}
+{{- define "model-management.onDemandLabel" -}}
+model-management.fineprint.ai/capacity
+{{- end -}}
+
 {{/*
 Labels of a pod: those that select it, `app: ollama` where Ollama runs, and the user's own, which win over none of these.
 Nothing that changes with the chart's version, or every upgrade would restart every pod.

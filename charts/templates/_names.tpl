@@ -9,6 +9,12 @@ Takes: root, name, suffix (optional, with its dash).
 {{- printf "%s%s" (printf "%s%s" .root.Values.namePrefix .name | trunc $length | regexFind "^.*[^-]") $suffix -}}
 {{- end -}}
 
+{{/* Name of the Deployment of a server's pods that never run on spot nodes. Takes the name of the server. */}}
+{{- define "model-management.onDemandName" -}}
+{{- $suffix := "-on-demand" -}}
+{{- printf "%s%s" (trunc (int (sub 63 (len $suffix))) . | regexFind "^.*[^-]") $suffix -}}
+{{- end -}}
+
 {{/* Name of the gateway's Service, the one address that clients use. Takes the root. */}}
 {{- define "model-management.serviceName" -}}
 {{- include "model-management.name" (dict "root" . "name" "model-management") -}}

@@ -68,6 +68,12 @@
 {{- $server := .server -}}
 {{- $selector := $server.scheduling.nodeSelector -}}
 {{- $where := printf "servers.%s.scheduling" .key -}}
+{{- $onDemand := int $server.replicas.onDemand -}}
+{{- if and (gt $onDemand 0) (ne $server.scheduling.capacity "preferSpot") -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.replicas.onDemand: is %d, and with scheduling.capacity %s no pod prefers spot nodes: set it to 0, or capacity to preferSpot" .key $onDemand $server.scheduling.capacity) -}}
+{{- else if and (gt $onDemand 0) (ge $onDemand (int $server.replicas.min)) -}}
+{{- $mistakes = append $mistakes (printf "servers.%s.replicas.onDemand: %d leaves none of min %d for spot nodes, and an autoscaler starts from one pod: raise min to %d, or set onDemand to 0 and scheduling.capacity to onDemand" .key $onDemand (int $server.replicas.min) (add $onDemand 1)) -}}
+{{- end -}}
 {{- if .gpu -}}
 {{- range list "nvidia.com/gpu.sharing-strategy" "nvidia.com/gpu.replicas" -}}
 {{- if and (hasKey $selector .) (ne $server.gpu.mode "hami") -}}

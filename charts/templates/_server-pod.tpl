@@ -1,13 +1,16 @@
 {{/*
 Spec of a server's pods: the agent is there first and tells what is going on, the model-downloader brings the models, and
 Ollama listens on loopback alone, so that nothing on the network gets past the agent.
-Takes: root, name, it (a resolved server).
+Takes: root, name (of the server), it (a resolved server), onDemand (whether it never runs on a spot node, whatever the server's
+others do).
 */}}
 {{- define "model-management.serverPod" -}}
 {{- $values := .root.Values -}}
 {{- $server := .it.server -}}
+{{- $scheduling := $server.scheduling -}}
+{{- if .onDemand }}{{ $scheduling = mergeOverwrite (deepCopy $scheduling) (dict "capacity" "onDemand") }}{{ end -}}
 {{- $identity := dict "root" .root "component" "server" "server" .it.key "gpu" .it.gpu -}}
-{{- include "model-management.podBasics" (dict "root" .root "scheduling" $server.scheduling "server" $server
+{{- include "model-management.podBasics" (dict "root" .root "scheduling" $scheduling "server" $server
       "selector" (include "model-management.identity" $identity) "packWith" (include "model-management.kindOfServer" $identity)
       "serviceAccount" (include "model-management.serversName" .root)) }}
 {{- if include "model-management.gpuIsClaim" $server }}

@@ -237,6 +237,9 @@ a model by itself, or for all of those that are never unloaded.
 {{- $mistakes = append $mistakes (printf "servers.%s: would be called '%s' like %s: give it another key%s" $key $name . (ternary ", or shorten namePrefix" "" (ne $name (printf "%s%s" $.Values.namePrefix $key)))) -}}
 {{- end -}}
 {{- $_ := set $owners $name (printf "servers.%s" $key) -}}
+{{- if dig "replicas" "onDemand" $.Values.serverDefaults.replicas.onDemand $overrides -}}
+{{- $_ := set $owners (include "model-management.onDemandName" $name) (printf "the on-demand pods of servers.%s" $key) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}

@@ -3,7 +3,7 @@ import { testNamespace } from '../../ci/cluster/testing.ts';
 import { defined } from '../../ci/testing/crds.ts';
 import { output } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
-import { environments, render } from './render.ts';
+import { environments, fleet, model, render } from './render.ts';
 
 const everything = {
   serverDefaults: {
@@ -22,8 +22,36 @@ const everything = {
 };
 const image = { serverDefaults: { cache: { mode: 'image', image: { reference: 'registry.example.com/models:1' } } } };
 
+/** A server in every mode that GPUs have, two of which share one by priority; and pods that never run on spot nodes. */
+const placed = (rest: object = {}) => {
+  const servers = ['exclusive', 'shared', 'timeSlicing', 'mps', 'mig', 'dra', 'hami'].map((mode) => [
+    mode.toLowerCase(),
+    {
+      models: mode === 'shared' ? ['shared', 'other'] : [mode.toLowerCase()],
+      gpu: { mode, hami: { cores: 30 } },
+      resources: { gpu: 1, gpuMemoryMiB: 8192 },
+    },
+  ]);
+  return fleet(
+    {
+      ...Object.fromEntries(servers),
+      cpu: { replicas: { min: 2, max: 4, onDemand: 1 }, scheduling: { capacity: 'preferSpot' } },
+    },
+    { timeslicing: model('timeslicing', { memoryMiB: 4096 }) },
+    rest,
+  );
+};
+const scheduling = { pack: true, spread: true, schedulerName: 'packing', capacity: 'onDemand' };
+
 it.each([
   ['the defaults', {}, undefined],
+  ['every mode of GPUs', placed(), undefined],
+  [
+    'every mode of GPUs, packed, spread and on spot nodes',
+    placed({ serverDefaults: { scheduling: { pack: true, spread: true, capacity: 'preferSpot' } } }),
+    undefined,
+  ],
+  ['a gateway on demand with a scheduler of its own', { gateway: { scheduling } }, undefined],
   ...environments.map((name) => [name, {}, name] as const),
   ['production with every switch on', everything, 'production'],
   ['production with a shared cache', { serverDefaults: { cache: { mode: 'shared' } } }, 'production'],

@@ -48,7 +48,7 @@ export interface DeploymentSpec {
   replicas?: number;
   strategy: { type: string; rollingUpdate: { maxUnavailable: number; maxSurge: number } };
   progressDeadlineSeconds?: number;
-  selector: { matchLabels: Record<string, string> };
+  selector: { matchLabels: Record<string, string>; matchExpressions?: { key: string; operator: string }[] };
   template: PodTemplate;
 }
 

@@ -161,6 +161,10 @@ function configIn<T>(maps: readonly ConfigMap[]): Partial<T> {
   }
 }
 
+/** Whether a Deployment has those pods of a server that never run on spot nodes: another one has the others. */
+export const isOnDemand = ({ metadata }: { metadata: { labels?: Record<string, string> } }): boolean =>
+  metadata.labels?.['model-management.fineprint.ai/capacity'] === 'on-demand';
+
 /** The server that an object belongs to. */
 export const serverOf = ({ metadata }: { metadata: { labels?: Record<string, string> } }): string | undefined =>
   metadata.labels?.['model-management.fineprint.ai/server'];

@@ -1,12 +1,14 @@
 import type { ServerOverrides } from '../../schema/values.ts';
 import { type Autoscaler, amount, type Deployment, type Pod } from './kubernetes.ts';
-import { isStaying, type Look, serverOf } from './look.ts';
+import { isOnDemand, isStaying, type Look, serverOf } from './look.ts';
 
 /** A server as its objects show it: what it wants, and what it has. */
 export interface Server {
   /** Its key in the values. */
   name: string;
   deployment: Deployment;
+  /** Pods among those wanted that never run on spot nodes, which have a Deployment of their own. */
+  onDemand: number;
   pods: Pod[];
   /** Keys of its models. */
   models: string[];
@@ -28,13 +30,14 @@ export interface Server {
 const isDevice = (resource: string) => resource.includes('/') && !resource.startsWith('kubernetes.io/');
 
 export function serversOf(look: Look): Server[] {
-  return look
-    .component('deployments', 'server')
-    .map((deployment) => serverIn(look, deployment))
+  const deployments = look.component('deployments', 'server');
+  const [onDemand, others] = [deployments.filter(isOnDemand), deployments.filter((one) => !isOnDemand(one))];
+  return others
+    .map((deployment) => serverIn(look, deployment, onDemand))
     .sort((one, other) => one.name.localeCompare(other.name));
 }
 
-function serverIn(look: Look, deployment: Deployment): Server {
+function serverIn(look: Look, deployment: Deployment, others: Deployment[]): Server {
   const name = serverOf(deployment) ?? deployment.metadata.name;
   const { spec } = deployment.spec.template;
   const limits = spec.containers.find((container) => container.name === 'ollama')?.resources?.limits ?? {};
@@ -48,15 +51,19 @@ function serverIn(look: Look, deployment: Deployment): Server {
     );
   const own = (look.values.servers?.[name] ?? {}) as ServerOverrides;
   const said = { ...look.values.serverDefaults?.replicas, ...own.replicas };
-  const wanted = deployment.spec.replicas ?? 1;
+  const onDemand = others
+    .filter((other) => serverOf(other) === name)
+    .reduce((sum, { spec }) => sum + (spec.replicas ?? 1), 0);
+  const wanted = (deployment.spec.replicas ?? 1) + onDemand;
   return {
     name,
     deployment,
+    onDemand,
     pods: look.component('pods', 'server').filter((pod) => serverOf(pod) === name && isStaying(pod)),
     models: Object.keys(look.agentConfigOf(name).models ?? {}),
     wanted,
-    min: autoscaler?.spec.minReplicas ?? said.min ?? wanted,
-    max: autoscaler?.spec.maxReplicas ?? said.max ?? wanted,
+    min: autoscaler ? (autoscaler.spec.minReplicas ?? 1) + onDemand : (said.min ?? wanted),
+    max: autoscaler ? autoscaler.spec.maxReplicas + onDemand : (said.max ?? wanted),
     autoscaler,
     gpu: device === undefined ? undefined : { resource: device, count: amount(limits[device]) },
     memory: amount(limits.memory),

@@ -34,6 +34,10 @@ const models = ['one'];
 /** Deployments in one of which each value makes a difference. */
 const situations: object[] = [
   fleet({ models }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
+  fleet(
+    { models },
+    { serverDefaults: { replicas: { min: 2, max: 4, onDemand: 1 }, scheduling: { capacity: 'preferSpot' } } },
+  ),
   fleet({ models, resources: { gpu: 1 } }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
   fleet(
     { models: ['one', 'two', 'urgent', 'patient'] },

@@ -3,12 +3,21 @@ import { defineEnvironment } from '../../generator/environment.ts';
 /** The Ingress lets everybody in. `npm run api-key -- NAME` says how the Secret is made. */
 const apiKeys = { enabled: true, existingSecret: 'model-management-api-keys' };
 
+/** Servers on CPUs, with two pods at the least: the first stays, whatever becomes of spot nodes. */
+const business = ['legal-analysis', 'risk-assessment', 'summary', 'recommendations'];
+
 export default defineEnvironment({
-  purpose: 'Everything on.',
+  purpose: 'Everything on, on spot nodes where that does no harm.',
   values: {
-    serverDefaults: { cache: { storageClass: 'fast-ssd' } },
+    serverDefaults: { cache: { storageClass: 'fast-ssd' }, scheduling: { capacity: 'preferSpot', pack: true } },
+    servers: {
+      // What most requests are for, with one pod at the least and a load of minutes: it is not to be taken away.
+      'ollama-llama': { scheduling: { capacity: 'onDemand' } },
+      ...Object.fromEntries(business.map((model) => [`ollama-${model}`, { replicas: { onDemand: 1 } }])),
+    },
     sharedCache: { storageClass: 'fast-ssd' },
-    gateway: { replicas: { min: 3, max: 12 }, apiKeys },
+    // Without a gateway nothing answers, and it costs little.
+    gateway: { replicas: { min: 3, max: 12 }, apiKeys, scheduling: { capacity: 'onDemand' } },
     ingress: { enabled: true },
     monitoring: {
       scrape: { method: 'podMonitor' },
