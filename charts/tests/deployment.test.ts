@@ -34,15 +34,15 @@ describe('a server', () => {
 
   test('renders what the values say about Ollama as its environment', async () => {
     const ollama = {
-      ...{ parallel: 3, contextLength: 1_048_576, flashAttention: false },
+      ...{ parallel: 3, contextLength: 1_048_576, kvCacheType: 'q8_0' },
       ...{ promptCacheMiB: 1_048_576, extraEnv: { NO: 'a\\b "c" é', GOMEMLIMIT: '1e6' } },
     };
     const { ollama: container } = await server({ ollama, startup: { loadSeconds: 1000 } });
     expect(environmentOf(container)).toMatchObject({
       OLLAMA_NUM_PARALLEL: '3',
       OLLAMA_CONTEXT_LENGTH: '1048576',
-      OLLAMA_FLASH_ATTENTION: '0',
-      OLLAMA_KV_CACHE_TYPE: 'f16',
+      OLLAMA_FLASH_ATTENTION: '1',
+      OLLAMA_KV_CACHE_TYPE: 'q8_0',
       OLLAMA_LOAD_TIMEOUT: '1000s',
       OLLAMA_MAX_LOADED_MODELS: '1',
       LLAMA_ARG_CACHE_RAM: '1048576',
@@ -50,11 +50,8 @@ describe('a server', () => {
       GOMEMLIMIT: '1e6',
     });
     expect(container.env!.length).toBe(new Set(container.env!.map(({ name }) => name)).size);
-  });
-
-  test('renders the type of the cache that the values say', async () => {
-    const { ollama } = await server({ ollama: { kvCacheType: 'q8_0' } });
-    expect(environmentOf(ollama)).toMatchObject({ OLLAMA_FLASH_ATTENTION: '1', OLLAMA_KV_CACHE_TYPE: 'q8_0' });
+    const { ollama: without } = await server({ ollama: { flashAttention: false } });
+    expect(environmentOf(without)).toMatchObject({ OLLAMA_FLASH_ATTENTION: '0', OLLAMA_KV_CACHE_TYPE: 'f16' });
   });
 
   test('renders an Ollama that unloads nothing, since the agent decides on that', async () => {
