@@ -37,6 +37,7 @@ export const checks: Check[] = [
   command('tsc --noEmit', bin('tsc'), ['--noEmit']),
   command('tsc --noEmit, the status page', bin('tsc'), ['--noEmit', '--project', 'service/gateway/ui']),
   command('gen-values --check', process.execPath, ['generator/main.ts', '--check']),
+  command('plan --check', process.execPath, ['generator/plan/main.ts', '--check']),
   command('helm lint', 'helm', ['lint', '--strict', 'charts'], 'cluster'),
   ...environments.map((name) => {
     const values = path.join('environments', name, 'values.yaml');

@@ -3,14 +3,20 @@
 // npm run plan -- --env NAME --prices FILE --busy-hours H --traffic-gb GB --budget USD
 //              -- --json | --markdown           instead of text
 //              -- --svg FILE                    the nodes with their pods in them, as a picture
+//              -- --instance-types FILE         the nodes that there are to choose from, as Karpenter's kwok provider reads them
+// npm run plan -- --write                       writes the files that the plan of production is in; --check says which are stale
 import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadEnvironments } from '../environments.ts';
 import { loadRegistry } from '../registry.ts';
+import { differences, writeAll } from '../write.ts';
 import { askedTable, hopedUsd } from './asked.ts';
 import { differenceSection } from './difference.ts';
 import { fitOf } from './fit.ts';
+import { instanceTypes } from './instance-types.ts';
 import { nearestPlan } from './nearest.ts';
+import { planOutputs } from './outputs.ts';
 import { assumed, planOf } from './plan.ts';
 import { listPrices, readPrices } from './prices.ts';
 import { asMarkdown, asText, type Findings, sectionsOf } from './report.ts';
@@ -33,6 +39,9 @@ async function main(): Promise<void> {
       json: flag,
       markdown: flag,
       svg: text,
+      'instance-types': text,
+      write: flag,
+      check: flag,
     },
   });
   const environments = await loadEnvironments();
@@ -56,6 +65,10 @@ async function main(): Promise<void> {
     await writeFile(options.svg, nodesPicture(now.plan));
     console.error(`wrote ${options.svg}`);
   }
+  if (options['instance-types'] !== undefined) {
+    await writeFile(options['instance-types'], `${JSON.stringify(instanceTypes(prices), null, 2)}\n`);
+    console.error(`wrote ${options['instance-types']}`);
+  }
   if (options['what-if'].length > 0) {
     const before = await sideOf(registry);
     const section = differenceSection(options['what-if'], before, now);
@@ -70,8 +83,27 @@ async function main(): Promise<void> {
     prices,
     budgetUsd,
   };
+  if (options.write || options.check) return generated(findings, options.check);
   if (options.json) console.log(JSON.stringify(findings, null, 2));
   else console.log(options.markdown ? asMarkdown(sectionsOf(findings)) : asText(sectionsOf(findings)));
+}
+
+const root = path.join(import.meta.dirname, '..', '..');
+
+/** Writes the files that the plan is in, or says which are not as they should be. */
+async function generated(findings: Findings, onlyCheck: boolean): Promise<void> {
+  const outputs = await planOutputs(root, findings);
+  if (!onlyCheck) {
+    const written = await writeAll(root, outputs);
+    console.log(written.length > 0 ? `wrote ${written.join(', ')}` : `${outputs.length} files are up to date`);
+    return;
+  }
+  const stale = await differences(root, outputs);
+  for (const text of stale) console.error(text);
+  if (stale.length === 0) return;
+  throw new Error(
+    `\n${stale.length} file(s) of the plan are stale or were edited: run \`npm run plan -- --write\` and commit them`,
+  );
 }
 
 function number(option: string, given: string | undefined, unsaid: number, most: number): number {

@@ -88,7 +88,7 @@ async function nodesOf(release: Release, end: 'min' | 'max', prices: Prices, pur
 }
 
 /** The system's own disk of each node, in GiB: an assumption, for Ollama's image is 4 of them. */
-const systemDiskGiB = 30;
+export const systemDiskGiB = 30;
 /** What a load balancer does in an hour, in units of its price: hardly anything, or two. */
 const unitsPerHour = { low: 0, high: 2 };
 /** With three zones, a request meets its pod in another one two times in three; either end pays. */

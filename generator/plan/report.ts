@@ -212,7 +212,7 @@ function textOf({ title, rows, notes }: Section): string {
       .join('  ')
       .trimEnd(),
   );
-  return [title.toUpperCase(), ...lines.map((line) => `  ${line}`), ...notes.map((note) => `  ${note}`)].join('\n');
+  return [title, ...lines.map((line) => `  ${line}`), ...notes.map((note) => `  ${note}`)].join('\n');
 }
 
 /** Sections as Markdown, each under a heading of a level. */
