@@ -173,7 +173,7 @@ function packingOf(nodes: PackedNode[], lowerBound: number): Packing {
 }
 
 /** So many steps are looked through one by one: a few hundredths of a second. */
-const mostSteps = 4_000_000;
+const mostSteps = 3_000_000;
 
 /**
  * The cheapest patterns for a few pods, by dynamic programming over what is still to be placed: the largest pods left are on some
@@ -186,20 +186,27 @@ function cheapestExactly(shapes: Shape[], offers: Offer[]): Pattern[] | undefine
   if (states > mostSteps / 10) return undefined;
   const patterns = allPatterns(shapes, offers, Math.floor(mostSteps / states));
   if (!patterns) return undefined;
+  // Flat, for this is where the time goes: pods of each shape in each pattern, and what each pattern costs.
+  const width = shapes.length;
+  const counts = Int32Array.from(patterns.flatMap((pattern) => pattern.counts));
+  const prices = Float64Array.from(patterns, ({ offer }) => offer.usdPerHour);
   const cost = new Float64Array(states).fill(Number.POSITIVE_INFINITY);
   const choice = new Int32Array(states);
   const before = new Int32Array(states);
   cost[0] = 0;
-  const state = shapes.map(() => 0);
+  const state = new Int32Array(width);
   for (let at = 1; at < states; at++) {
     for (let digit = 0; ++state[digit]! > shapes[digit]!.demand; digit++) state[digit] = 0;
-    const largest = state.findIndex((count) => count > 0);
-    for (const [index, { counts, offer }] of patterns.entries()) {
-      if (counts[largest] === 0) continue;
+    let largest = 0;
+    while (state[largest] === 0) largest++;
+    for (let index = 0; index < prices.length; index++) {
+      const row = index * width;
+      if (counts[row + largest] === 0) continue;
       let next = at;
-      for (let digit = 0; digit < state.length; digit++)
-        next -= Math.min(state[digit]!, counts[digit]!) * radix[digit]!;
-      const total = cost[next]! + offer.usdPerHour;
+      for (let digit = largest; digit < width; digit++) {
+        next -= Math.min(state[digit]!, counts[row + digit]!) * radix[digit]!;
+      }
+      const total = cost[next]! + prices[index]!;
       if (total < cost[at]! - 1e-9) {
         cost[at] = total;
         choice[at] = index;

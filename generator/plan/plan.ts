@@ -55,12 +55,15 @@ export interface Plan {
 /** Plans a release: its nodes at either end, for every way to pay, and what that comes to. Throws where a pod fits no node. */
 export async function planOf(release: Release, prices: Prices, assumptions: Assumptions = assumed): Promise<Plan> {
   const nodes = {} as Plan['nodes'];
-  for (const purchase of purchases) {
+  for (const purchase of ['onDemand', 'spot'] as const) {
     nodes[purchase] = {
       minimum: await nodesOf(release, 'min', prices, purchase),
       maximum: await nodesOf(release, 'max', prices, purchase),
     };
   }
+  // A commitment takes the same part off every price: what is cheapest without is so with it.
+  const { minimum, maximum } = nodes.onDemand;
+  nodes.commitment = { minimum: committed(minimum, prices), maximum: committed(maximum, prices) };
   const bills = {} as Plan['bills'];
   for (const purchase of purchases) bills[purchase] = billsOf(release, nodes[purchase], prices, assumptions);
   const servers = byWorkload(release, nodes.onDemand, assumptions);
@@ -85,6 +88,13 @@ async function nodesOf(release: Release, end: 'min' | 'max', prices: Prices, pur
     lowerBoundUsdPerHour: packing.lowerBound,
     gapPercent: packing.lowerBound > 0 ? 100 * Math.max(0, packing.usdPerHour / packing.lowerBound - 1) : 0,
   };
+}
+
+function committed(plan: NodePlan, prices: Prices): NodePlan {
+  const usd = ({ offer }: PackedNode) => usdPerHour(prices.instances[offer.type]!, 'commitment', prices);
+  const all = plan.nodes.map(usd).reduce(add, range(0));
+  const bound = plan.lowerBoundUsdPerHour * (1 - prices.commitment.savingsPercent.low / 100);
+  return { ...plan, usdPerHour: all, lowerBoundUsdPerHour: bound };
 }
 
 /** The system's own disk of each node, in GiB: an assumption, for Ollama's image is 4 of them. */
