@@ -5,7 +5,7 @@ import type { Registry } from '../registry.ts';
 import { type Item, type PackedNode, pack } from './pack.ts';
 import { type Assumptions, type Bill, billOf } from './plan.ts';
 import type { Prices } from './prices.ts';
-import { add, offersOf, type Purchase, type Range, range, times, usdPerHour } from './purchase.ts';
+import { add, itemsOf, offersOf, type Purchase, type Range, times, usdPerHourOf } from './purchase.ts';
 import { type Release, releaseOf, type Workload } from './workload.ts';
 
 /** A choice that saves money, and what it costs otherwise. */
@@ -54,12 +54,7 @@ export async function nearestPlan(
   const packOnce = async (workloads: Workload[], purchase: Purchase): Promise<PackedNode[]> => {
     const ofType = [...Map.groupBy(workloads, ({ gpuType }) => gpuType).values()];
     const parts = ofType.map((some) => {
-      const items: Item[] = some.map(({ name, need, gpuType, pods }) => ({
-        name,
-        need,
-        count: pods.min,
-        ...(gpuType && { gpuType }),
-      }));
+      const items: Item[] = some.flatMap((workload) => itemsOf(workload, workload.pods.min, purchase));
       const key = JSON.stringify([purchase, items.filter(({ count }) => count > 0)]);
       if (!packed.has(key))
         packed.set(
@@ -70,21 +65,20 @@ export async function nearestPlan(
     });
     return (await Promise.all(parts)).flat();
   };
-  const usdOf = (nodes: PackedNode[], purchase: Purchase): Range =>
-    nodes.reduce((sum, { offer }) => add(sum, usdPerHour(prices.instances[offer.type]!, purchase, prices)), range(0));
-
   let best: (NearPlan & { weight: number; middle: number }) | undefined;
-  for (const purchase of ['onDemand', 'commitment', 'spot'] as const) {
+  for (const { purchase, allOnSpot, givesUp: given } of waysToPay(release)) {
+    const usdOf = (nodes: PackedNode[]): Range => usdPerHourOf(nodes, purchase, prices);
     for (const choice of combinations(groups)) {
-      const awake = choice.workloads.map(({ sleeps: _, ...workload }) => workload);
-      const asleep = choice.workloads.filter(({ sleeps }) => !sleeps);
+      const workloads = allOnSpot ? choice.workloads.map((one) => ({ ...one, firmPods: 0 })) : choice.workloads;
+      const awake = workloads.map(({ sleeps: _, ...workload }) => workload);
+      const asleep = workloads.filter(({ sleeps }) => !sleeps);
       const nodes = await packOnce(awake, purchase);
       const busy = assumptions.busyHours / 168;
-      const usd = choice.workloads.some(({ sleeps }) => sleeps)
-        ? add(times(usdOf(nodes, purchase), busy), times(usdOf(await packOnce(asleep, purchase), purchase), 1 - busy))
-        : usdOf(nodes, purchase);
+      const usd = workloads.some(({ sleeps }) => sleeps)
+        ? add(times(usdOf(nodes), busy), times(usdOf(await packOnce(asleep, purchase)), 1 - busy))
+        : usdOf(nodes);
       const bill = billOf({ ...release, workloads: awake }, 'min', { nodes, usdPerHour: usd }, prices, assumptions);
-      const givesUp = [...purchaseCosts[purchase], ...choice.givesUp];
+      const givesUp = [...given, ...choice.givesUp];
       const weight = givesUp.reduce((sum, given) => sum + given.weight, 0);
       const middle = (bill.total.low + bill.total.high) / 2;
       if (!best || better({ weight, middle }, best, budgetUsd)) {
@@ -107,11 +101,31 @@ function better(
   return one.weight < other.weight || (one.weight === other.weight && one.middle < other.middle);
 }
 
-const purchaseCosts: Record<Purchase, GivenUp[]> = {
-  onDemand: [],
-  commitment: [{ what: 'a commitment of a year to what runs now', weight: 2 }],
-  spot: [{ what: 'nodes that are taken away at two minutes’ notice (spot)', weight: 1 }],
-};
+interface WayToPay {
+  purchase: Purchase;
+  /** Whether what stays off spot nodes goes there as well. */
+  allOnSpot?: true;
+  givesUp: GivenUp[];
+}
+
+function waysToPay({ workloads }: Release): WayToPay[] {
+  const spot = { what: 'nodes that are taken away at two minutes’ notice (spot)', weight: 1 };
+  const firm = workloads.filter(({ firmPods }) => firmPods > 0).map(({ name }) => name);
+  return [
+    { purchase: 'onDemand', givesUp: [] },
+    { purchase: 'commitment', givesUp: [{ what: 'a commitment of a year to what runs now', weight: 2 }] },
+    { purchase: 'spot', givesUp: [spot] },
+    ...(firm.length > 0
+      ? [
+          {
+            purchase: 'spot' as const,
+            allOnSpot: true as const,
+            givesUp: [spot, { what: `nodes on demand for pods of ${firm.join(', ')}`, weight: 2 }],
+          },
+        ]
+      : []),
+  ];
+}
 
 /** A workload, and whether it has no pod outside of busy hours. */
 type Sleeper = Workload & { sleeps?: true };

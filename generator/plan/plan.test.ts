@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Scheduling } from '../../schema/placement.ts';
+import type { Server } from '../../schema/values.ts';
+import { mergeValues } from '../environment.ts';
 import { loadEnvironments } from '../environments.ts';
 import { loadRegistry, type Registry } from '../registry.ts';
 import { askedTable } from './asked.ts';
@@ -11,7 +14,7 @@ import { purchases } from './purchase.ts';
 import { asMarkdown, asText, sectionsOf } from './report.ts';
 import { nodesPicture } from './svg.ts';
 import { changed } from './what-if.ts';
-import { releaseOf } from './workload.ts';
+import { releaseOf, releaseValues } from './workload.ts';
 
 let registry: Registry;
 let environments: Awaited<ReturnType<typeof loadEnvironments>>;
@@ -19,6 +22,13 @@ let plan: Plan;
 const prices = listPrices();
 
 const release = (name: string, of = registry) => releaseOf(of, name, environments[name]!);
+
+/** What the values of production say of a server, or of the gateway. */
+function settings(name: string): { scheduling: Scheduling; replicas: { onDemand?: number } } {
+  const { values } = releaseValues(registry, environments.production!);
+  if (name === 'gateway') return values.gateway;
+  return mergeValues(values.serverDefaults, values.servers[name]) as Server;
+}
 
 beforeAll(async () => {
   registry = await loadRegistry();
@@ -50,6 +60,22 @@ describe('what a release asks for', () => {
 });
 
 describe('a plan', () => {
+  test('leaves on demand, when it pays for spot, what may not be taken away, and the first pods of what may', () => {
+    for (const [size, end] of [
+      ['minimum', 'min'],
+      ['maximum', 'max'],
+    ] as const) {
+      const { nodes } = plan.nodes.spot[size];
+      const onDemand = nodes.filter(({ offer }) => !offer.spot).flatMap(({ pods }) => pods);
+      for (const { name, pods } of plan.release.workloads) {
+        const { scheduling, replicas } = settings(name);
+        const firm = scheduling.capacity === 'onDemand' ? pods[end] : (replicas.onDemand ?? 0);
+        expect([name, onDemand.filter((pod) => pod === name).length]).toEqual([name, firm]);
+      }
+    }
+    expect(plan.nodes.spot.minimum.nodes.some(({ offer }) => offer.spot)).toBe(true);
+  });
+
   test('has every pod on a node, at either end and for every way to pay', () => {
     for (const purchase of purchases) {
       for (const [size, end] of [

@@ -1,7 +1,17 @@
 import { type kinds, shareOf } from './capacity.ts';
 import { type PackedNode, pack } from './pack.ts';
 import type { Prices } from './prices.ts';
-import { add, offersOf, type Purchase, purchases, type Range, range, times, usdPerHour } from './purchase.ts';
+import {
+  add,
+  itemsOf,
+  offersOf,
+  type Purchase,
+  purchases,
+  type Range,
+  range,
+  times,
+  usdPerHourOf,
+} from './purchase.ts';
 import type { Release, Workload } from './workload.ts';
 
 /** Hours that clouds count a month as. */
@@ -71,30 +81,19 @@ export async function planOf(release: Release, prices: Prices, assumptions: Assu
 }
 
 async function nodesOf(release: Release, end: 'min' | 'max', prices: Prices, purchase: Purchase): Promise<NodePlan> {
-  const items = release.workloads.map(({ name, need, gpuType, pods }) => ({
-    name,
-    need,
-    ...(gpuType && { gpuType }),
-    count: pods[end],
-  }));
+  const items = release.workloads.flatMap((workload) => itemsOf(workload, workload.pods[end], purchase));
   const packing = await pack(items, offersOf(prices, purchase));
-  const usd = packing.nodes.reduce(
-    (sum, { offer }) => add(sum, usdPerHour(prices.instances[offer.type]!, purchase, prices)),
-    range(0),
-  );
   return {
     nodes: packing.nodes,
-    usdPerHour: usd,
+    usdPerHour: usdPerHourOf(packing.nodes, purchase, prices),
     lowerBoundUsdPerHour: packing.lowerBound,
     gapPercent: packing.lowerBound > 0 ? 100 * Math.max(0, packing.usdPerHour / packing.lowerBound - 1) : 0,
   };
 }
 
 function committed(plan: NodePlan, prices: Prices): NodePlan {
-  const usd = ({ offer }: PackedNode) => usdPerHour(prices.instances[offer.type]!, 'commitment', prices);
-  const all = plan.nodes.map(usd).reduce(add, range(0));
   const bound = plan.lowerBoundUsdPerHour * (1 - prices.commitment.savingsPercent.low / 100);
-  return { ...plan, usdPerHour: all, lowerBoundUsdPerHour: bound };
+  return { ...plan, usdPerHour: usdPerHourOf(plan.nodes, 'commitment', prices), lowerBoundUsdPerHour: bound };
 }
 
 /** The system's own disk of each node, in GiB: an assumption, for Ollama's image is 4 of them. */

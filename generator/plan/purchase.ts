@@ -1,6 +1,7 @@
 import { roomOf } from './capacity.ts';
-import type { Offer } from './pack.ts';
+import type { Item, Offer, PackedNode } from './pack.ts';
 import type { Instance, Prices } from './prices.ts';
+import type { Workload } from './workload.ts';
 
 /** Ways to pay for nodes. */
 export const purchases = ['onDemand', 'spot', 'commitment'] as const;
@@ -33,12 +34,34 @@ export function usdPerHour({ usdPerHour, spot }: Instance, purchase: Purchase, {
   return range(spare, spare * (1 - fallbackShare) + usdPerHour * fallbackShare);
 }
 
-/** What nodes can be had for the pods of a release, at the upper end of what they cost. */
+/** What nodes can be had for the pods of a release, at the upper end of what they cost; beside spot nodes, those on demand. */
 export function offersOf(prices: Prices, purchase: Purchase): Offer[] {
-  return Object.entries(prices.instances).map(([type, instance]) => ({
+  const offers = Object.entries(prices.instances).map(([type, instance]) => ({
     type,
     usdPerHour: usdPerHour(instance, purchase, prices).high,
     room: roomOf(instance),
     ...(instance.gpu && { gpuType: instance.gpu.type }),
   }));
+  if (purchase !== 'spot') return offers;
+  return [...offers.map((offer) => ({ ...offer, spot: true })), ...offersOf(prices, 'onDemand')];
+}
+
+/** The pods of a workload, so many of them, that nodes are wanted for: those that stay off spot nodes, and the others. */
+export function itemsOf({ name, need, gpuType, firmPods }: Workload, count: number, purchase: Purchase): Item[] {
+  const item = { name, need, ...(gpuType && { gpuType }) };
+  if (purchase !== 'spot') return [{ ...item, count }];
+  const firm = Math.min(count, firmPods);
+  return [
+    { ...item, count: firm },
+    { ...item, spot: true, count: count - firm },
+  ];
+}
+
+/** US dollars an hour for nodes that were packed for a way to pay. */
+export function usdPerHourOf(nodes: PackedNode[], purchase: Purchase, prices: Prices): Range {
+  const paid = ({ spot }: Offer) => (purchase === 'spot' && !spot ? 'onDemand' : purchase);
+  return nodes.reduce(
+    (sum, { offer }) => add(sum, usdPerHour(prices.instances[offer.type]!, paid(offer), prices)),
+    range(0),
+  );
 }

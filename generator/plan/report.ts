@@ -30,9 +30,11 @@ const purchaseNames: Record<Purchase, string> = {
   commitment: 'commitment of a year',
 };
 
-/** `2 × m7i.2xlarge, 1 × g6e.2xlarge`, dearest first. */
+/** `2 × m7i.2xlarge, 1 × g6e.2xlarge`, dearest first; beside spot nodes, it is said which are on demand. */
 export function nodesInWords(nodes: PackedNode[]): string {
-  const types = [...Map.groupBy(nodes, ({ offer }) => offer.type).entries()];
+  const anySpot = nodes.some(({ offer }) => offer.spot);
+  const name = ({ offer }: PackedNode) => `${offer.type}${anySpot && !offer.spot ? ' on demand' : ''}`;
+  const types = [...Map.groupBy(nodes, name).entries()];
   types.sort(([, a], [, b]) => b[0]!.offer.usdPerHour - a[0]!.offer.usdPerHour);
   return types.map(([type, same]) => `${same.length} × ${type}`).join(', ');
 }

@@ -1,3 +1,4 @@
+import type { Scheduling } from '../../schema/placement.ts';
 import type { Server, Values } from '../../schema/values.ts';
 import { type Environment, environmentOverrides, mergeValues } from '../environment.ts';
 import { fleetOf } from '../fleet.ts';
@@ -14,6 +15,8 @@ export interface Workload {
   /** Keys of its models; none for the gateway. */
   models: string[];
   pods: { min: number; max: number };
+  /** The first so many of them stay off spot nodes. */
+  firmPods: number;
   need: Resources;
   gpuType?: GpuType;
   /** A volume of its own for each pod, in GiB; 0 for none. */
@@ -66,7 +69,7 @@ export function releaseOf(registry: Registry, name: string, environment: Environ
  * init container beside the agent, asks for what Ollama asks for, and so for no more.
  */
 function workloadOf(name: string, server: Server, { agent }: Values, gpuType: GpuType | undefined): Workload {
-  const { resources, replicas, cache } = server;
+  const { resources, replicas, cache, scheduling } = server;
   if (resources.gpu > 0 && resources.gpuResource !== 'nvidia.com/gpu') {
     throw new Error(
       `servers.${name}: asks for ${resources.gpuResource}, and the plan knows whole GPUs (nvidia.com/gpu): leave it out with enabled: false`,
@@ -76,7 +79,8 @@ function workloadOf(name: string, server: Server, { agent }: Values, gpuType: Gp
   return {
     name,
     models: server.models,
-    pods: replicas,
+    pods: { min: replicas.min, max: replicas.max },
+    firmPods: firmPodsOf(scheduling, replicas.onDemand),
     need: {
       cpu: millicores(resources.cpuRequest || resources.cpu) + millicores(agent.resources.cpu),
       memory: mebibytes(resources.memory) + mebibytes(agent.resources.memory),
@@ -97,11 +101,17 @@ function smallestGpu(memoryMiB: number): GpuType {
   );
 }
 
-function gatewayOf({ gateway: { replicas, resources, autoscaling } }: Values): Workload {
+/** All of them where the server says so. What goes wherever there is room may be on spot nodes, if there are any without a taint. */
+function firmPodsOf({ capacity }: Scheduling, onDemand = 0): number {
+  return capacity === 'onDemand' ? Number.POSITIVE_INFINITY : onDemand;
+}
+
+function gatewayOf({ gateway: { replicas, resources, autoscaling, scheduling } }: Values): Workload {
   return {
     name: 'gateway',
     models: [],
     pods: autoscaling.enabled ? replicas : { min: replicas.min, max: replicas.min },
+    firmPods: firmPodsOf(scheduling),
     need: { cpu: millicores(resources.cpu), memory: mebibytes(resources.memory), gpus: 0, pods: 1 },
     volumeGiB: 0,
   };
