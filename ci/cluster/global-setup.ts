@@ -17,7 +17,8 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const name = `test-${process.pid}`;
   try {
-    const started = Promise.all([startCluster(name), ollamaImage(), serviceImage(), toolFamily('monitoring')]);
+    const tools = [toolFamily('monitoring'), toolFamily('nodes')];
+    const started = Promise.all([startCluster(name), ollamaImage(), serviceImage(), ...tools]);
     const [cluster, ollama, service] = await started;
     await cluster.loadImages(ollama, service);
     project.provide('cluster', { name, ollama, service });

@@ -119,6 +119,17 @@ export const families = {
       ...bin('amtool', 'github.com/prometheus/alertmanager'),
     },
   },
+  // Nodes that are not there, for what the scheduler does with a fleet of full size.
+  nodes: {
+    kind: 'go',
+    minutes: 2,
+    packages: ['tool'],
+    cgo: false,
+    variables: {},
+    renames: {},
+    links: {},
+    tools: bin('kwok', 'sigs.k8s.io/kwok'),
+  },
   ollama: {
     kind: 'go',
     minutes: 3,

@@ -1,0 +1,386 @@
+// The production values at full size on fake nodes (kwok): what the real scheduler, quota and controllers do with them.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { type FakeNode, type FakeNodes, fakeLabel, fakeTaint, startFakeNodes } from '../../ci/cluster/fake-nodes.ts';
+import { inNode, runInNode, startInNode } from '../../ci/cluster/node.ts';
+import {
+  isReady,
+  type Namespace,
+  type Resource,
+  restrictedContainer,
+  restrictedPod,
+  testNamespace,
+} from '../../ci/cluster/testing.ts';
+import { root } from '../../ci/tools/paths.ts';
+import { output, run } from '../../ci/tools/run.ts';
+import { tool } from '../../ci/tools/tools.ts';
+import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { nodes as nodeTypes } from '../../generator/nodes.ts';
+
+const zones = ['a', 'b', 'c'];
+const capacityType = 'karpenter.sh/capacity-type';
+const taint = { key: 'nvidia.com/gpu', value: 'true', effect: 'NoSchedule' };
+
+/** Nodes of a type as a cloud lets them, so many in each zone, less what kubelet and DaemonSets keep (0.5 cores, 2 GiB). */
+function pool(type: string, capacity: 'spot' | 'on-demand', each: number): FakeNode[] {
+  const { cpu, memoryGiB, gpu } = nodeTypes[type]!;
+  return zones.flatMap((zone) =>
+    Array.from({ length: each }, (_, index) => ({
+      name: `${type.replaceAll('.', '-')}-${capacity}-${zone}-${index}`,
+      labels: {
+        'topology.kubernetes.io/zone': zone,
+        'node.kubernetes.io/instance-type': type,
+        [capacityType]: capacity,
+        ...(gpu && { 'nvidia.com/gpu.product': `NVIDIA-${gpu.type}` }),
+      },
+      taints: gpu ? [taint] : [],
+      capacity: {
+        cpu: `${cpu * 1000 - 500}m`,
+        memory: `${memoryGiB - 2}Gi`,
+        ...(gpu && { 'nvidia.com/gpu': String(gpu.count) }),
+      },
+    })),
+  );
+}
+
+const pools = {
+  l40s: pool('g6e.2xlarge', 'on-demand', 2),
+  l4Spot: pool('g6.2xlarge', 'spot', 4),
+  l4: pool('g6.2xlarge', 'on-demand', 4),
+  cpuSpot: pool('c7i.4xlarge', 'spot', 4),
+  cpu: pool('c7i.4xlarge', 'on-demand', 4),
+};
+const all = Object.values(pools).flat();
+const nodeOf = new Map(all.map((node) => [node.name, node]));
+const spotNodes = [...pools.l4Spot, ...pools.cpuSpot].map(({ name }) => name);
+
+const gpuServers = { 'ollama-llama': 'L40S', 'ollama-qwen': 'L4', 'ollama-gpt-oss': 'L4' };
+const business = ['legal-analysis', 'risk-assessment', 'summary', 'recommendations'].map((name) => `ollama-${name}`);
+
+/** Production, on fake nodes alone, and without what operators would have to be there for. */
+const onFakeNodes: ValuesOverrides = {
+  image: { repository: 'example.com/service', tag: '1' },
+  ingress: { enabled: false },
+  monitoring: { scrape: { method: 'none' }, rules: { delivery: 'none' }, dashboards: { delivery: 'none' } },
+  serverDefaults: {
+    scheduling: { nodeSelector: fakeLabel, tolerations: [{ ...fakeTaint, operator: 'Exists' }] } as never,
+  },
+  gateway: { scheduling: { nodeSelector: fakeLabel, tolerations: [{ ...fakeTaint, operator: 'Exists' }] } as never },
+  servers: Object.fromEntries(
+    Object.entries(gpuServers).map(([name, product]) => [
+      name,
+      { scheduling: { nodeSelector: { 'nvidia.com/gpu.product': `NVIDIA-${product}` } } },
+    ]),
+  ),
+};
+
+const production = parse(readFileSync(path.join(root, 'environments/production/values.yaml'), 'utf8'));
+const defaults = parse(readFileSync(path.join(root, 'charts/values.yaml'), 'utf8'));
+
+/** As many pods as there may be: what autoscalers would come to, which see no load of pods that do not run. */
+const atMaximum: ValuesOverrides = {
+  servers: Object.fromEntries(
+    Object.entries<Resource>(defaults.servers).map(([name, { replicas }]) => [
+      name,
+      { replicas: { min: replicas.max } },
+    ]),
+  ),
+  gateway: { replicas: { min: production.gateway.replicas.max } },
+};
+
+let namespace: Namespace;
+let fakes: FakeNodes;
+const folder = mkdtempSync(path.join(tmpdir(), 'placement-'));
+
+async function deploy(...values: object[]): Promise<number> {
+  const file = path.join(folder, 'values.yaml');
+  writeFileSync(
+    file,
+    stringify([onFakeNodes, ...values].reduce((base, over) => mergeValues(base, over) as object, {})),
+  );
+  const start = performance.now();
+  const { env } = namespace.cluster;
+  await run(
+    await tool('helm'),
+    [
+      ...['--namespace', namespace.name, 'upgrade', '--install', 'production', path.join(root, 'charts')],
+      ...['--values', path.join(root, 'environments/production/values.yaml'), '--values', file],
+    ],
+    { env },
+  );
+  return start;
+}
+
+const staying = async () => (await namespace.list('pods')).filter((pod) => !pod.metadata.deletionTimestamp);
+const serverOf = (pod: Resource): string => pod.metadata.labels['model-management.fineprint.ai/server'] ?? 'gateway';
+const node = (pod: Resource) => nodeOf.get(pod.spec.nodeName)!;
+const capacityOf = (pod: Resource) => node(pod).labels[capacityType]!;
+const isFixed = (pod: Resource) => 'model-management.fineprint.ai/capacity' in pod.metadata.labels;
+
+/** Waits until each server and the gateway has so many ready pods, and gives them with the seconds since `start`. */
+async function settled(which: 'min' | 'max', start: number) {
+  const wanted = Object.fromEntries([
+    ...Object.entries<Resource>(defaults.servers).map(([name, { replicas }]) => [name, replicas[which]]),
+    ['gateway', production.gateway.replicas[which]],
+  ]);
+  const pods = await namespace.until(`the ${which === 'min' ? 'fewest' : 'most'} pods`, 180, async () => {
+    const found = await staying();
+    const count = (name: string) => found.filter((pod) => serverOf(pod) === name && isReady(pod)).length;
+    return Object.entries(wanted).every(([name, number]) => count(name) === number) && found.every(isReady) && found;
+  });
+  return { pods: pods as Resource[], seconds: Math.round((performance.now() - start) / 1000) };
+}
+
+const counted = (items: string[]) =>
+  Object.entries(Object.groupBy(items, (item) => item))
+    .map(([item, same]) => `${same!.length} ${item}`)
+    .sort()
+    .join(', ');
+
+const tell = (what: string, pods: Resource[], seconds: number) =>
+  console.log(
+    `${what}: ${pods.length} pods in ${seconds} s on ${new Set(pods.map((pod) => pod.spec.nodeName)).size} of ${all.length} nodes: ` +
+      counted(pods.map((pod) => `${node(pod).labels['node.kubernetes.io/instance-type']} ${capacityOf(pod)}`)),
+  );
+
+/** What holds wherever there are spot nodes. */
+function expectPlaced(pods: Resource[], spot: boolean): void {
+  for (const pod of pods) {
+    const server = serverOf(pod);
+    const isCritical = server === 'gateway' || server === 'ollama-llama' || isFixed(pod);
+    expect([pod.metadata.name, capacityOf(pod)]).toEqual([
+      pod.metadata.name,
+      isCritical || !spot ? 'on-demand' : 'spot',
+    ]);
+    const product = gpuServers[server as keyof typeof gpuServers];
+    expect(node(pod).labels['nvidia.com/gpu.product']).toBe(product && `NVIDIA-${product}`);
+  }
+  for (const server of business) expect(pods.filter((pod) => serverOf(pod) === server && isFixed(pod))).toHaveLength(1);
+}
+
+beforeAll(async () => {
+  namespace = await testNamespace();
+  fakes = await startFakeNodes(namespace.cluster);
+  await fakes.add(...all);
+});
+
+afterAll(async () => {
+  await namespace?.[Symbol.asyncDispose]();
+  await fakes?.[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+it('schedules all servers at their minimum: spot where it is preferred, the critical and the first pods on demand', async () => {
+  const { pods, seconds } = await settled('min', await deploy());
+  tell('minimum', pods, seconds);
+  expectPlaced(pods, true);
+  const gateways = pods.filter((pod) => serverOf(pod) === 'gateway');
+  expect(new Set(gateways.map((pod) => node(pod).labels['topology.kubernetes.io/zone'])).size).toBe(3);
+});
+
+it('schedules all servers at their maximum, with the gateway spread evenly over zones and over nodes', async () => {
+  const { pods, seconds } = await settled('max', await deploy(atMaximum));
+  tell('maximum', pods, seconds);
+  expectPlaced(pods, true);
+  const gateways = pods.filter((pod) => serverOf(pod) === 'gateway');
+  const each = zones.map(
+    (zone) => gateways.filter((pod) => node(pod).labels['topology.kubernetes.io/zone'] === zone).length,
+  );
+  console.log(
+    `gateways by zone: ${each.join(', ')}; on ${new Set(gateways.map((pod) => pod.spec.nodeName)).size} nodes`,
+  );
+  expect(Math.max(...each) - Math.min(...each)).toBeLessThanOrEqual(1);
+});
+
+/** A pod as one that somebody else starts in the namespace. */
+const stranger = (resources: object = {}) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { generateName: 'stranger-' },
+  spec: {
+    securityContext: restrictedPod,
+    containers: [{ name: 'it', image: 'example.com/it:1', resources, securityContext: restrictedContainer }],
+    nodeSelector: { nowhere: 'true' },
+  },
+});
+
+async function create(pod: object, ...more: string[]) {
+  const { env } = namespace.cluster;
+  const args = ['--namespace', namespace.name, 'create', '--output', 'json', '--filename', '-', ...more];
+  return output(await tool('kubectl'), args, { env, input: JSON.stringify(pod) });
+}
+
+it('admits the maximum and the pods of a rollout by its quota, and refuses one more', async () => {
+  const [quota] = await namespace.list('resourcequotas');
+  const free = async (resource: string) => {
+    const { hard, used } = (await namespace.get('resourcequota', quota.metadata.name))!.status;
+    return Number(hard[resource]) - Number(used[resource]);
+  };
+  const gpus = await free('requests.nvidia.com/gpu');
+  const asking = (count: number) => stranger({ limits: { 'nvidia.com/gpu': count } });
+  expect((await create(asking(gpus), '--dry-run=server')).stderr).toBe('');
+  expect((await create(asking(gpus + 1), '--dry-run=server')).stderr).toContain('exceeded quota');
+  const pods = await free('pods');
+  for (let made = 0; made < pods; made++) expect((await create(stranger())).stderr).toBe('');
+  expect((await create(stranger())).stderr).toContain('exceeded quota');
+  console.log(`quota at the maximum: room for ${pods} pods and ${gpus} GPUs more, and none for another`);
+  const names = (await namespace.list('pods'))
+    .map(({ metadata }) => metadata.name)
+    .filter((name) => name.startsWith('stranger-'));
+  await namespace.kubectl(['delete', 'pods', '--grace-period=0', '--force', ...names]);
+});
+
+it('gives a container that says nothing a small share by its limit range, and refuses one larger than all of ours', async () => {
+  const { stdout } = await create(stranger(), '--dry-run=server');
+  expect(JSON.parse(stdout).spec.containers[0].resources).toEqual({
+    limits: { memory: '512Mi' },
+    requests: { cpu: '100m', memory: '256Mi' },
+  });
+  const large = stranger({ limits: { memory: '40001M' } });
+  expect((await create(large, '--dry-run=server')).stderr).toContain('maximum memory usage per Container is 40G');
+});
+
+it('moves to nodes on demand when all spot nodes are taken away, and back when they are there again', async () => {
+  let start = performance.now();
+  await fakes.takeAway(spotNodes);
+  const without = await settled('max', start);
+  tell('without spot nodes', without.pods, without.seconds);
+  expectPlaced(without.pods, false);
+  await fakes.add(...pools.l4Spot, ...pools.cpuSpot);
+  start = performance.now();
+  await namespace.kubectl(['rollout', 'restart', 'deployment', '--selector', 'app.kubernetes.io/component=server']);
+  const before = new Set(without.pods.map((pod) => pod.metadata.uid));
+  await namespace.until('new pods of all servers', 180, async () =>
+    (await staying()).every((pod) => serverOf(pod) === 'gateway' || !before.has(pod.metadata.uid)),
+  );
+  const again = await settled('max', start);
+  tell('with spot nodes again, after a rollout', again.pods, again.seconds);
+  expectPlaced(again.pods, true);
+});
+
+it('keeps all but one pod of each server while a node is drained', async () => {
+  const pods = await staying();
+  const busiest = Object.entries(
+    Object.groupBy(
+      pods.filter((pod) => business.includes(serverOf(pod))),
+      (pod) => pod.spec.nodeName as string,
+    ),
+  ).sort(([, one], [, other]) => other!.length - one!.length)[0]!;
+  const [name, onIt] = busiest;
+  const fewest: Record<string, number> = {};
+  let draining = true;
+  const watching = (async () => {
+    while (draining) {
+      const ready = (await staying()).filter(isReady).map(serverOf);
+      for (const server of business) {
+        fewest[server] = Math.min(
+          fewest[server] ?? Number.POSITIVE_INFINITY,
+          ready.filter((one) => one === server).length,
+        );
+      }
+    }
+  })();
+  const start = performance.now();
+  await namespace.cluster.kubectl(
+    ['drain', name, '--ignore-daemonsets', '--delete-emptydir-data', '--force', '--timeout=120s'],
+    { timeout: 130_000 },
+  );
+  const { pods: after, seconds } = await settled('max', start);
+  draining = false;
+  await watching;
+  await namespace.cluster.kubectl(['uncordon', name]);
+  console.log(
+    `drain of ${name}: ${onIt!.length} pods in ${seconds} s; fewest ready meanwhile: ${JSON.stringify(fewest)}`,
+  );
+  expect(after.some((pod) => pod.spec.nodeName === name)).toBe(false);
+  for (const server of business)
+    expect(fewest[server]).toBeGreaterThanOrEqual(defaults.servers[server].replicas.max - 1);
+});
+
+it('makes room for pods of a higher priority', async () => {
+  const priorityClassName = `high-${namespace.name}`;
+  const high = {
+    apiVersion: 'scheduling.k8s.io/v1',
+    kind: 'PriorityClass',
+    metadata: { name: priorityClassName },
+    value: 1000,
+  };
+  await namespace.cluster.kubectl(['create', '-f', '-'], { input: JSON.stringify(high) });
+  try {
+    // At the minimum one pod of llama is left; strangers take all other GPUs of its kind.
+    await settled('min', await deploy());
+    await using others = await testNamespace();
+    const takers = pools.l40s.map((_, index) => {
+      const pod = stranger({ limits: { 'nvidia.com/gpu': 1, cpu: '1', memory: '1Gi' } });
+      const tolerations = [{ operator: 'Exists' }];
+      return {
+        ...pod,
+        metadata: { name: `taker-${index}` },
+        spec: { ...pod.spec, nodeSelector: { 'nvidia.com/gpu.product': 'NVIDIA-L40S' }, tolerations },
+      };
+    });
+    await others.apply(...takers);
+    await others.until(
+      'takers of all GPUs but one',
+      60,
+      async () => (await others.list('pods')).filter(isReady).length === pools.l40s.length - 1,
+    );
+    const start = await deploy({
+      servers: { 'ollama-llama': { replicas: { min: 3, max: 4 }, scheduling: { priorityClassName } } },
+    });
+    await namespace.until('three pods of llama', 120, async () => {
+      const llama = (await staying()).filter((pod) => serverOf(pod) === 'ollama-llama');
+      return llama.length === 3 && llama.every(isReady);
+    });
+    const left = (await others.list('pods')).filter(isReady).length;
+    console.log(
+      `preemption: 3 pods of llama in ${Math.round((performance.now() - start) / 1000)} s; ${left} of ${takers.length - 1} takers left`,
+    );
+    expect(left).toBeLessThan(pools.l40s.length - 1);
+  } finally {
+    await namespace.cluster.kubectl(['delete', 'priorityclass', priorityClassName]);
+  }
+});
+
+it('puts servers on CPUs on fewer nodes than the default settings do', async () => {
+  const { node: machine } = namespace.cluster;
+  const config = parse(readFileSync(path.join(root, 'docs/examples/scheduler-packing.yaml'), 'utf8'));
+  config.clientConnection.kubeconfig = inNode('etc/kube-scheduler.kubeconfig');
+  writeFileSync(path.join(machine.layout.folder, 'scheduler-packing.yaml'), stringify(config));
+  const packing = startInNode(machine, 'kube-scheduler-packing', [
+    'kube-scheduler',
+    `--config=${inNode('scheduler-packing.yaml')}`,
+    '--secure-port=11259',
+    '--bind-address=127.0.0.1',
+  ]);
+  try {
+    const used: Record<string, number> = {};
+    const settings = {
+      'default settings': { pack: false },
+      pack: { pack: true },
+      'pack, MostAllocated': { pack: true, schedulerName: 'packing' },
+    };
+    for (const [what, scheduling] of Object.entries(settings)) {
+      // From nothing each time: what is placed already would stay where it is.
+      await namespace.kubectl(['delete', 'deployments', '--all', '--wait']);
+      await namespace.until('no pod', 60, async () => (await staying()).length === 0);
+      const placement = { scheduling: { ...scheduling, capacity: 'onDemand' } };
+      const start = await deploy(atMaximum, {
+        serverDefaults: placement,
+        servers: Object.fromEntries(business.map((name) => [name, { replicas: { onDemand: 0 } }])),
+      });
+      const { pods } = await settled('max', start);
+      const ours = pods.filter((pod) => business.includes(serverOf(pod)));
+      used[what] = new Set(ours.map((pod) => pod.spec.nodeName)).size;
+    }
+    expect(packing.failure()).toBeUndefined();
+    console.log(`nodes (c7i.4xlarge) for the servers on CPUs at their maximum: ${JSON.stringify(used)}`);
+    expect(used.pack).toBeLessThan(used['default settings']!);
+    expect(used['pack, MostAllocated']).toBeLessThanOrEqual(used.pack!);
+  } finally {
+    await runInNode(machine, ['sh', '-c', "kill $(pgrep -f 'kube-scheduler --config')"]);
+  }
+});
