@@ -14,11 +14,11 @@ it('takes the Deployment of pods that never run on spot nodes for a part of its 
     spec: { ...a!.spec, replicas: 1 },
   };
   look.put('deployments', { value: [onDemand, ...look.list('deployments')] });
-  const servers = serversOf(look).map(({ name, deployment, wanted, onDemand }) => ({
-    ...{ name, of: deployment.metadata.name, wanted, onDemand },
+  const servers = serversOf(look).map(({ name, deployment, wanted }) => ({
+    ...{ name, of: deployment.metadata.name, wanted },
   }));
   expect(servers).toEqual([
-    { name: 'ollama-a', of: 'ollama-a', wanted: 3, onDemand: 1 },
-    { name: 'ollama-b', of: 'ollama-b', wanted: 1, onDemand: 0 },
+    { name: 'ollama-a', of: 'ollama-a', wanted: 3 },
+    { name: 'ollama-b', of: 'ollama-b', wanted: 1 },
   ]);
 });

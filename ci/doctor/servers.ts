@@ -7,8 +7,6 @@ export interface Server {
   /** Its key in the values. */
   name: string;
   deployment: Deployment;
-  /** Pods among those wanted that never run on spot nodes, which have a Deployment of their own. */
-  onDemand: number;
   pods: Pod[];
   /** Keys of its models. */
   models: string[];
@@ -58,7 +56,6 @@ function serverIn(look: Look, deployment: Deployment, others: Deployment[]): Ser
   return {
     name,
     deployment,
-    onDemand,
     pods: look.component('pods', 'server').filter((pod) => serverOf(pod) === name && isStaying(pod)),
     models: Object.keys(look.agentConfigOf(name).models ?? {}),
     wanted,
