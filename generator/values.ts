@@ -46,6 +46,7 @@ const serverDefaults: Server = {
   gpu: {
     mode: 'exclusive',
     sharedBy: 2,
+    matchMemory: false,
     mig: { profile: '1g.10gb' },
     dra: { deviceClass: 'gpu.nvidia.com', driver: 'gpu.nvidia.com' },
     hami: { memoryMiB: 8192, cores: 0, schedulerName: 'hami-scheduler' },

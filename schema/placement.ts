@@ -16,6 +16,11 @@ export interface Gpu {
    * @maximum 64
    */
   sharedBy: number;
+  /**
+   * Whether whole GPUs and parts are taken of those nodes alone whose GPUs have `resources.gpuMemoryMiB` at least, by the label
+   * `nvidia.com/gpu.memory` of GPU feature discovery: for a cluster with GPUs of several sizes. Nodes without it are not taken.
+   */
+  matchMemory: boolean;
   /** The slice of the mode `mig`. */
   mig: Mig;
   /** The devices of the mode `dra`. */

@@ -109,6 +109,9 @@ of a server; gives JSON, a list of expressions of a node affinity.
 {{- $expressions = append $expressions (dict "key" "nvidia.com/gpu.sharing-strategy" "operator" "In" "values" (list $strategy)) -}}
 {{- $expressions = append $expressions (dict "key" "nvidia.com/gpu.replicas" "operator" "In" "values" (list (.gpu.sharedBy | int | toString))) -}}
 {{- end -}}
+{{- if and .gpu.matchMemory (gt (int64 .resources.gpuMemoryMiB) 0) (has .gpu.mode (list "exclusive" "shared" "timeSlicing" "mps")) -}}
+{{- $expressions = append $expressions (dict "key" "nvidia.com/gpu.memory" "operator" "Gt" "values" (list (sub (int64 .resources.gpuMemoryMiB) 1 | toString))) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $expressions -}}
 {{- end -}}

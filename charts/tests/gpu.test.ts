@@ -56,6 +56,13 @@ describe('the GPUs of a server', () => {
     expect(part.memoryMiB).toBe(6000);
   });
 
+  test('renders nodes whose GPUs have enough memory alone when they are to be looked at for that', async () => {
+    expect(nodes(await server({ matchMemory: true }))).toContain('nvidia.com/gpu.memory Gt 23999');
+    expect(nodes(await server({ mode: 'mps', matchMemory: true }))).toContain('nvidia.com/gpu.memory Gt 23999');
+    expect(nodes(await server({ matchMemory: true }, { gpuMemoryMiB: 0 }))).toHaveLength(1);
+    expect(nodes(await server({ mode: 'mig', matchMemory: true }, { gpuMemoryMiB: 9000 }))).toBeUndefined();
+  });
+
   test('renders the slice by its profile, and the memory that is its own, when the mode is mig', async () => {
     const slice = await server({ mode: 'mig', mig: { profile: '1g.10gb+me' } }, { gpuMemoryMiB: 0 });
     expect(devices(slice)).toEqual({ 'nvidia.com/mig-1g.10gb.me': 1 });
