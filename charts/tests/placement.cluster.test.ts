@@ -18,15 +18,18 @@ import { root } from '../../ci/tools/paths.ts';
 import { output, run } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
-import { nodes as nodeTypes } from '../../generator/nodes.ts';
+import { roomOf } from '../../generator/plan/capacity.ts';
+import { listPrices } from '../../generator/plan/prices.ts';
 
 const zones = ['a', 'b', 'c'];
 const capacityType = 'karpenter.sh/capacity-type';
 const taint = { key: 'nvidia.com/gpu', value: 'true', effect: 'NoSchedule' };
 
-/** Nodes of a type as a cloud lets them, so many in each zone, less what kubelet and DaemonSets keep (0.5 cores, 2 GiB). */
+/** Nodes of a type as a cloud lets them, so many in each zone, less what kubelet and DaemonSets keep. */
 function pool(type: string, capacity: 'spot' | 'on-demand', each: number): FakeNode[] {
-  const { cpu, memoryGiB, gpu } = nodeTypes[type]!;
+  const instance = listPrices().instances[type]!;
+  const { gpu } = instance;
+  const room = roomOf(instance);
   return zones.flatMap((zone) =>
     Array.from({ length: each }, (_, index) => ({
       name: `${type.replaceAll('.', '-')}-${capacity}-${zone}-${index}`,
@@ -38,8 +41,8 @@ function pool(type: string, capacity: 'spot' | 'on-demand', each: number): FakeN
       },
       taints: gpu ? [taint] : [],
       capacity: {
-        cpu: `${cpu * 1000 - 500}m`,
-        memory: `${memoryGiB - 2}Gi`,
+        cpu: `${room.cpu}m`,
+        memory: `${room.memory}Mi`,
         ...(gpu && { 'nvidia.com/gpu': String(gpu.count) }),
       },
     })),

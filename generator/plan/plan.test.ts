@@ -26,7 +26,7 @@ const release = (name: string, of = registry) => releaseOf(of, name, environment
 /** What the values of production say of a server, or of the gateway. */
 function settings(name: string): { scheduling: Scheduling; replicas: { onDemand?: number } } {
   const { values } = releaseValues(registry, environments.production!);
-  if (name === 'gateway') return values.gateway;
+  if (name === 'gateway') return { scheduling: values.gateway.scheduling, replicas: {} };
   return mergeValues(values.serverDefaults, values.servers[name]) as Server;
 }
 
