@@ -30,7 +30,8 @@ async function tinyFile(project: ProjectCopy, name = 'tiny.gguf'): Promise<strin
   return file;
 }
 
-describe.concurrent('npm run add-model', () => {
+// The longest starts eight processes one after the other, while other tests start theirs.
+describe.concurrent('npm run add-model', { timeout: 180_000 }, () => {
   it('writes a registry file from a local GGUF file that gen-values takes, the formatter and the compiler too', async () => {
     await using project = await copy();
     const { status, stdout, stderr } = await project.npm('add-model', await tinyFile(project), '--name', 'tiny');
