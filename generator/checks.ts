@@ -7,6 +7,7 @@ import { divides } from './memory/weights.ts';
 import { GB, GiB, MiB, totalBytes } from './memory.ts';
 import type { ModelDefinition } from './model.ts';
 import type { Registry } from './registry.ts';
+import { jointSchedule, scheduleMistakes } from './schedules.ts';
 
 /** The name that clients know a model by beside its key: its own where it is built here, else the pulled one's. */
 export function servedName(alias: string, definition: ModelDefinition): string {
@@ -74,6 +75,7 @@ function modelMistakes(alias: string, { facts, serving }: ModelDefinition): stri
   if (!widths.every((width) => divides(type, width))) {
     say(`kvCacheType '${serving.kvCacheType}' cannot store heads of width ${facts.headDim}`, "leave it at 'f16'");
   }
+  for (const [problem, fix] of scheduleMistakes(serving)) say(problem, fix);
   if (!(facts.sizeGB > 0)) say(`sizeGB is ${facts.sizeGB}`, 'set what the library page lists, in GB');
   if (!key.test(alias)) {
     say(
@@ -150,6 +152,9 @@ function packMistakes({ models, packs }: Registry): string[] {
     const gpuTypes = new Set(aliases.map((alias) => models[alias]?.serving.gpu?.type ?? 'no GPU'));
     if (gpuTypes.size > 1) {
       say(`server '${server}': its models ask for ${[...gpuTypes].join(' and ')}`, 'pack models of one kind together');
+    }
+    if (!jointSchedule(aliases.map((alias) => models[alias]?.serving.schedule))) {
+      say(`server '${server}': its models have schedules of different times`, 'give all of them the same windows');
     }
     const alone = models[server.replace(/^ollama-/, '')];
     if (alone && server.startsWith('ollama-') && !aliases.includes(server.slice('ollama-'.length))) {

@@ -2,6 +2,7 @@ import type { Server } from '../schema/values.ts';
 import { GB, loadedBytes } from './memory.ts';
 import type { ModelDefinition, Serving } from './model.ts';
 import type { Registry } from './registry.ts';
+import { jointSchedule } from './schedules.ts';
 
 /** A server and the models on it, in the order of their keys. */
 export interface FleetServer {
@@ -49,10 +50,12 @@ function combine(models: ModelDefinition[]): FleetServing {
   const all = models.map((model) => model.serving);
   const most = (of: (serving: Serving) => number) => Math.max(...all.map(of));
   const gpu = all.find((serving) => serving.gpu)?.gpu;
+  const schedule = jointSchedule(all.map((serving) => serving.schedule)) ?? {};
   const together: FleetServing = {
     context: most((serving) => serving.context),
     parallel: most((serving) => serving.parallel),
     replicas: { min: most((serving) => serving.replicas.min), max: most((serving) => serving.replicas.max) },
+    ...(Object.keys(schedule).length > 0 && { schedule }),
     cpu: most((serving) => serving.cpu),
     memoryGB: sum(byWeights(models), (same) => Math.max(...same.map(({ serving }) => serving.memoryGB))),
     ...(gpu && { gpu: { type: gpu.type, count: most((serving) => serving.gpu?.count ?? 0) } }),

@@ -1,3 +1,4 @@
+import type { Schedule } from '../schema/autoscaling.ts';
 import type { ModelAlias, OllamaDuration, OllamaName, Priority, Queue, RunnerOptions } from '../schema/types.ts';
 import type { AlertOverrides, DeepPartial, Model, ObjectiveOverrides, Server } from '../schema/values.ts';
 import type { GpuType } from './gpus.ts';
@@ -53,6 +54,8 @@ export interface Serving {
   parallel: number;
   /** Fewest and most pods. */
   replicas: { min: number; max: number };
+  /** Times of the week that want other fewest pods than `replicas.min`. */
+  schedule?: Schedule;
   /** CPU in cores; whole, because Ollama runs a thread on each. */
   cpu: number;
   /** Memory in GB (10⁹ bytes). */

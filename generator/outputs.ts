@@ -1,10 +1,12 @@
 import { Ajv, type ErrorObject } from 'ajv';
+import type { Values } from '../schema/values.ts';
 import { registryMistakes } from './checks.ts';
 import { dashboardOutputs } from './dashboards/outputs.ts';
 import { type Environment, environmentOverrides, mergeValues } from './environment.ts';
 import { fleetOf } from './fleet.ts';
 import { monitoringOutputs } from './monitoring/outputs.ts';
 import type { Registry } from './registry.ts';
+import { isTimeZone } from './schedules.ts';
 import { type JsonSchema, madeBy, serviceConfigSchema, valuesSchema } from './schema.ts';
 import { valuesOf } from './values.ts';
 import { descriptionsOf, toYaml } from './yaml.ts';
@@ -33,7 +35,7 @@ export async function outputsOf(registry: Registry, environments: Record<string,
   const values = valuesOf(registry);
   const schema = await valuesSchema(values);
   const check = checker(schema);
-  const mistakes = check(values).map((mistake) => `charts/values.yaml: ${mistake}`);
+  const mistakes = [...check(values), ...zoneMistakes(values)].map((mistake) => `charts/values.yaml: ${mistake}`);
   const outputs: Output[] = [
     { file: 'charts/values.yaml', text: chartYaml(values, schema, registry) },
     { file: 'charts/values.schema.json', text: json(schema) },
@@ -46,11 +48,19 @@ export async function outputsOf(registry: Registry, environments: Record<string,
     if (own) mistakes.push(...registryMistakes(own).map((line) => `environments/${name}/environment.ts: ${line}`));
     const overrides = environmentOverrides(registry, values, environment);
     const file = `environments/${name}/values.yaml`;
-    mistakes.push(...check(mergeValues(values, overrides)).map((mistake) => `${file}: ${mistake}`));
+    const merged = mergeValues(values, overrides) as Values;
+    mistakes.push(...[...check(merged), ...zoneMistakes(merged)].map((mistake) => `${file}: ${mistake}`));
     outputs.push({ file, text: environmentYaml(name, environment, overrides) });
   }
   refuse(mistakes);
   return outputs;
+}
+
+/** No schema knows the time zones; of values that are no zone by its pattern, that is said already. */
+function zoneMistakes({ autoscaling }: Values): string[] {
+  const zone = autoscaling?.timeZone;
+  if (typeof zone !== 'string' || isTimeZone(zone)) return [];
+  return [`autoscaling.timeZone: there is no time zone '${zone}': name one as 'Europe/Berlin'`];
 }
 
 function refuse(mistakes: string[]): void {

@@ -142,8 +142,12 @@ function withDefaults(schema: JsonSchema, value: unknown): void {
 }
 
 function nothingRequired({ required: _required, ...schema }: JsonSchema): JsonSchema {
-  if (!schema.properties) return schema;
-  return { ...schema, properties: mapValues(schema.properties, nothingRequired) };
+  const { properties, additionalProperties: values } = schema;
+  return {
+    ...schema,
+    ...(properties && { properties: mapValues(properties, nothingRequired) }),
+    ...(typeof values === 'object' && { additionalProperties: nothingRequired(values) }),
+  };
 }
 
 function mapValues<T>(record: Record<string, T>, change: (value: T) => T): Record<string, T> {

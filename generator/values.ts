@@ -41,7 +41,17 @@ const serverDefaults: Server = {
   },
   cache: { mode: 'ephemeral', size: '10Gi', storageClass: '', image: { reference: '', pullPolicy: 'IfNotPresent' } },
   startup: { downloadSeconds: 600, loadSeconds: 120 },
-  autoscaling: { enabled: true, cpuUtilizationPercent: 70 },
+  autoscaling: {
+    enabled: true,
+    cpuUtilizationPercent: 70,
+    alsoCpu: false,
+    targetUtilizationPercent: 70,
+    schedule: {},
+    behavior: {
+      scaleUp: { percent: 100, pods: 4, periodSeconds: 15 },
+      scaleDown: { windowSeconds: 300, percent: 50, periodSeconds: 60 },
+    },
+  },
   podDisruptionBudget: { enabled: true, maxUnavailable: 1 },
   gpu: {
     mode: 'exclusive',
@@ -110,6 +120,7 @@ export function valuesOf(registry: Registry): Values {
         batch: { availablePercent: 99, firstTokenSeconds: 160, firstTokenPercent: 90 },
       },
     },
+    autoscaling: { engine: 'hpa', signals: 'cpu', prometheusUrl: '', timeZone: 'UTC' },
     resourceQuota: { enabled: true },
     limitRange: { enabled: true },
     sharedCache: {
@@ -153,6 +164,7 @@ function modelValues(alias: string, definition: ModelDefinition, home: FleetServ
 function serverValues(server: FleetServer): ServerOverrides {
   const { serving } = server;
   const weights = weightsGB(server) * GB;
+  const autoscaling = autoscalingValues(serving);
   return {
     models: server.models.map(({ alias }) => alias),
     replicas: serving.replicas,
@@ -173,7 +185,20 @@ function serverValues(server: FleetServer): ServerOverrides {
     startup: { downloadSeconds: downloadBudgetSeconds(weights), loadSeconds: loadBudgetSeconds(weights) },
     costPerHour: Number((usdPerPodHour(serving) ?? 0).toFixed(4)),
     ...serving.server,
+    ...(Object.keys(autoscaling).length > 0 && { autoscaling }),
   };
+}
+
+/** A pod with a GPU is the dearest and the slowest to come back: it is kept for longer. */
+function autoscalingValues({
+  gpu,
+  schedule,
+  server,
+}: FleetServer['serving']): NonNullable<ServerOverrides['autoscaling']> {
+  const { behavior, ...own } = server?.autoscaling ?? {};
+  const scaleDown = { ...(gpu && { windowSeconds: 600 }), ...behavior?.scaleDown };
+  const paces = { ...behavior, ...(Object.keys(scaleDown).length > 0 && { scaleDown }) };
+  return { ...(schedule && { schedule }), ...(Object.keys(paces).length > 0 && { behavior: paces }), ...own };
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Schedule, TimeZone } from './autoscaling.ts';
 import type {
   LogLevel,
   ModelAlias,
@@ -107,6 +108,8 @@ export interface GatewayServer {
   slots: number;
   /** How many pods it is to have; left out where that is not known. */
   pods?: PodRange;
+  /** How many of these it is to have at the least by the time of the week; left out where nothing scales it by that. */
+  schedule?: ScheduledPods;
   /**
    * US dollars that a replica costs in an hour; left out where it is not known.
    * @minimum 0
@@ -131,6 +134,21 @@ export interface PodRange {
    * @maximum 1000
    */
   max: number;
+}
+
+/** Fewest pods by the time of the week. */
+export interface ScheduledPods {
+  /** By whose clocks it is. */
+  timeZone: TimeZone;
+  /** Fewest pods within a window, by its name. */
+  windows: Schedule;
+  /**
+   * Fewest pods outside of all windows.
+   * @asType integer
+   * @minimum 0
+   * @maximum 1000
+   */
+  otherwise: number;
 }
 
 /**

@@ -1,7 +1,7 @@
 // What Helm enforces and what ajv enforces is the same: every case goes through both, and so do random changes.
 import { Ajv } from 'ajv';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chartSchema, chartSchemaText, chartValues } from '../ci/testing/chart.ts';
+import { chartSchema, chartSchemaText, filledValues } from '../ci/testing/chart.ts';
 import { fewAtATime, type TestChart, valuesChart } from '../ci/testing/helm.ts';
 import { ajvMistakes, helmMistakes } from '../ci/testing/mistakes.ts';
 import { randomFrom } from '../ci/testing/random.ts';
@@ -10,15 +10,15 @@ import { isOpen, placesOf } from '../ci/testing/schema-places.ts';
 import { mergeValues } from '../generator/environment.ts';
 
 const validate = new Ajv({ allErrors: true }).compile(chartSchema);
-const places = placesOf(chartSchema, chartValues);
+const places = placesOf(chartSchema, filledValues);
 
 let chart: TestChart;
 beforeAll(async () => {
-  chart = await valuesChart(chartValues, chartSchemaText);
+  chart = await valuesChart(filledValues, chartSchemaText);
 });
 afterAll(async () => chart?.[Symbol.asyncDispose]());
 
-const byAjv = (over: unknown) => (validate(mergeValues(chartValues, over)) ? [] : ajvMistakes(validate.errors ?? []));
+const byAjv = (over: unknown) => (validate(mergeValues(filledValues, over)) ? [] : ajvMistakes(validate.errors ?? []));
 
 async function byHelm(over: unknown): Promise<string[]> {
   const { status, stderr } = await chart.template(over);
@@ -101,7 +101,7 @@ describe('helm template', () => {
     const named = (length: number) => ({ servers: { ['s'.repeat(length)]: {} } });
     expect((await chart.template(named(63))).status).toBe(0);
     expect((await chart.template(named(64))).stderr).toContain(`invalid propertyName '${'s'.repeat(64)}'`);
-    expect([validate(mergeValues(chartValues, named(63))), validate(mergeValues(chartValues, named(64)))]).toEqual([
+    expect([validate(mergeValues(filledValues, named(63))), validate(mergeValues(filledValues, named(64)))]).toEqual([
       true,
       false,
     ]);

@@ -1,18 +1,18 @@
 // What the schema takes and what it refuses, by ajv; refuses.helm.test.ts tries the same cases with the real Helm.
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
-import { chartSchema, chartValues } from '../ci/testing/chart.ts';
+import { chartSchema, filledValues } from '../ci/testing/chart.ts';
 import { ajvMistakes } from '../ci/testing/mistakes.ts';
 import { pointer, rightCases, valuesWith, wrongCases } from '../ci/testing/schema-cases.ts';
 import { isLeaf, isOpen, placesOf } from '../ci/testing/schema-places.ts';
 import { mergeValues } from '../generator/environment.ts';
 
 const validate = new Ajv({ allErrors: true }).compile(chartSchema);
-const places = placesOf(chartSchema, chartValues);
+const places = placesOf(chartSchema, filledValues);
 const wrong = wrongCases(places);
 const right = rightCases(places);
 
-const errorsOf = (over: unknown) => (validate(mergeValues(chartValues, over)) ? [] : (validate.errors ?? []));
+const errorsOf = (over: unknown) => (validate(mergeValues(filledValues, over)) ? [] : (validate.errors ?? []));
 
 describe('the schema', () => {
   it('takes the values of the chart', () => {

@@ -1,3 +1,4 @@
+import type { Autoscaling, ServerAutoscaling } from './autoscaling.ts';
 import type { Gpu, Scheduling } from './placement.ts';
 import type {
   ByteQuantity,
@@ -60,6 +61,9 @@ export interface Values {
 
   /** The Ollama Deployments by name; each may override any key of `serverDefaults`. */
   servers: Record<ServerName, ServerOverrides>;
+
+  /** By what the pods of servers are scaled; each says how under its own `autoscaling`. */
+  autoscaling: Autoscaling;
 
   /** The one claim of the servers whose `cache.mode` is `shared`. */
   sharedCache: SharedCache;
@@ -252,7 +256,7 @@ export interface Server {
   /** How long a new pod may take. */
   startup: Startup;
   /** Scaling by the number of pods. */
-  autoscaling: Autoscaling;
+  autoscaling: ServerAutoscaling;
   /** How many of its pods may be gone at a time when nodes are drained. */
   podDisruptionBudget: PodDisruptionBudget;
   /** How its pods come to their GPUs; without any (`resources.gpu`), nothing of this matters. */
@@ -284,8 +288,8 @@ export type DeepPartial<T> = T extends (infer _Item)[]
 /** A range of replicas. */
 export interface Replicas {
   /**
-   * Fewest pods; with 0 their number is left to a scaler of your own, which may take it to none (Kubernetes 1.37 or later, or
-   * KEDA).
+   * Fewest pods, outside of the windows of its schedule. 0 takes Kubernetes 1.37 or later, or KEDA; where the signals are `cpu`, it
+   * leaves their number to a scaler of your own.
    * @asType integer
    * @minimum 0
    * @maximum 1000
@@ -446,8 +450,8 @@ export interface Startup {
 }
 
 /** A HorizontalPodAutoscaler on CPU. */
-export interface Autoscaling {
-  /** Whether it is rendered; without it, and on servers with GPUs, there are `replicas.min` pods. */
+export interface GatewayAutoscaling {
+  /** Whether it is rendered; without it, there are `replicas.min` pods. */
   enabled: boolean;
   /**
    * CPU use in percent of the request that the autoscaler aims at.
@@ -486,7 +490,7 @@ export interface Gateway {
   /** What each pod asks for. */
   resources: Resources;
   /** Scaling by the number of pods. */
-  autoscaling: Autoscaling;
+  autoscaling: GatewayAutoscaling;
   /** How many of its pods may be gone at a time when nodes are drained. */
   podDisruptionBudget: PodDisruptionBudget;
   /** Where its pods go. */

@@ -12,7 +12,13 @@
 {{- $server := dict
       "url" (include "model-management.serverUrl" (dict "root" $ "name" $name))
       "slots" (add (int $it.server.ollama.parallel) (int $.Values.agent.allowance))
-      "pods" (dict "min" (int $it.server.replicas.min) "max" (int $it.server.replicas.max)) -}}
+      "pods" (dict "min" $it.fewest "max" (int $it.server.replicas.max)) -}}
+{{- if and $it.scaled (eq $.Values.autoscaling.signals "demand") -}}
+{{- $_ := set $server "schedule" (dict
+      "timeZone" $.Values.autoscaling.timeZone
+      "otherwise" (int $it.server.replicas.min)
+      "windows" $it.server.autoscaling.schedule) -}}
+{{- end -}}
 {{- with $it.server.costPerHour }}{{ $_ := set $server "costPerHour" . }}{{ end -}}
 {{- $_ := set $servers $name $server -}}
 {{- range $alias, $model := $it.models -}}

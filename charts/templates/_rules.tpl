@@ -54,8 +54,10 @@ rule for each of a thousand models would be as much as a ConfigMap holds. Takes 
 {{- $server := .server -}}
 {{- $known := list
       (list "server:parallel:requests" "" (toJson $server.ollama.parallel))
-      (list "server:replicas:min" "" (toJson $server.replicas.min))
+      (list "server:replicas:min" "" (toJson $it.fewest))
       (list "server:replicas:max" "" (toJson $server.replicas.max))
+      (list "server:replicas:fixed" "" (toJson $server.replicas.onDemand))
+      (list "server:target_utilization:ratio" "" (printf "%s / 100" (toJson $server.autoscaling.targetUtilizationPercent)))
       (list "server:download_budget:seconds" "" (toJson $server.startup.downloadSeconds))
       (list "server:load_budget:seconds" "" (toJson $server.startup.loadSeconds))
       (list "server:memory_alert:ratio" "" (printf "%s / 100" (toJson $least.memoryPercent)))

@@ -6,7 +6,8 @@ their Deployment. Each has what follows from defaults and overrides:
   memory   MiB that its loaded models may take together: in the GPUs, or without any in the pod; 0 where that is not known
   threads  what Ollama may run at a time: the whole cores of its CPU, at least one
   gpu      whether it has GPUs
-  scaled   whether a HorizontalPodAutoscaler decides on its pods
+  scaled   whether an autoscaler of the chart decides on its pods
+  fewest   the fewest pods that it has at any time
   oneNode  whether the claim with its models can be on one node only
 Every template that looks at servers includes this first; whichever comes first does the work.
 Takes the root.
@@ -31,10 +32,13 @@ Takes the root.
 {{- $memory := include "model-management.gpuMemoryMiB" $server | int64 -}}
 {{- if not $gpu }}{{ $memory = div (include "model-management.bytes" $server.resources.memory | int64) 1048576 | min 100000000 }}{{ end -}}
 {{- $threads := max 1 (div (include "model-management.millicores" $server.resources.cpu | int64) 1000) -}}
-{{- $scaled := and $server.autoscaling.enabled (not $gpu) (gt (int $server.replicas.min) 0) -}}
+{{- $scaled := and $server.autoscaling.enabled (or (eq $.Values.autoscaling.signals "demand") (and (not $gpu) (gt (int $server.replicas.min) 0))) -}}
+{{- $fewest := include "model-management.fewestPods" (dict "root" $ "server" $server) | int -}}
+{{- /* Beside the pods that stay, an autoscaler keeps one: it takes one to look at. */ -}}
+{{- with int $server.replicas.onDemand }}{{ $fewest = max $fewest (add . 1) | int }}{{ end -}}
 {{- $oneNode := and (eq $server.cache.mode "shared") (eq $.Values.sharedCache.accessMode "ReadWriteOnce") -}}
 {{- $_ := set $resolved (include "model-management.name" (dict "root" $ "name" $name)) (dict
-      "key" $name "server" $server "models" $models "memory" $memory "threads" $threads "gpu" $gpu "scaled" $scaled "oneNode" $oneNode) -}}
+      "key" $name "server" $server "models" $models "memory" $memory "threads" $threads "gpu" $gpu "scaled" $scaled "fewest" $fewest "oneNode" $oneNode) -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := set .Values "resolved" $resolved -}}

@@ -10,6 +10,8 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.fallbackMistakes" . | fromJsonArray)
       (include "model-management.serverMistakes" . | fromJsonArray)
       (include "model-management.replicaMistakes" . | fromJsonArray)
+      (include "model-management.autoscalingMistakes" . | fromJsonArray)
+      (include "model-management.scheduleMistakes" . | fromJsonArray)
       (include "model-management.resourceMistakes" . | fromJsonArray)
       (include "model-management.memoryMistakes" . | fromJsonArray)
       (include "model-management.gpuMistakes" . | fromJsonArray)
@@ -117,7 +119,9 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- define "model-management.replicaMistakes" -}}
 {{- $mistakes := list -}}
 {{- $ranges := dict "gateway" .Values.gateway.replicas -}}
+{{- $scaled := dict -}}
 {{- range .Values.resolved -}}
+{{- if .scaled }}{{ $_ := set $scaled (printf "servers.%s" .key) true }}{{ end -}}
 {{- $_ := set $ranges (printf "servers.%s" .key) .server.replicas -}}
 {{- end -}}
 {{- $keda := or (.Capabilities.APIVersions.Has "keda.sh/v1alpha1") (.Capabilities.APIVersions.Has "keda.sh/v1alpha1/ScaledObject") -}}
@@ -127,7 +131,7 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- if gt $min $max -}}
 {{- $mistakes = append $mistakes (printf "%s.replicas: min %d is above max %d: raise max or lower min" $where $min $max) -}}
 {{- end -}}
-{{- if and (eq $min 0) (not $keda) (semverCompare "<1.37.0-0" $.Capabilities.KubeVersion.Version) -}}
+{{- if and (eq $min 0) (not (hasKey $scaled $where)) (not $keda) (semverCompare "<1.37.0-0" $.Capabilities.KubeVersion.Version) -}}
 {{- $mistakes = append $mistakes (printf "%s.replicas: min 0 needs Kubernetes 1.37 or later, or KEDA, and this is %s without it: set min to 1, or install KEDA" $where $.Capabilities.KubeVersion.Version) -}}
 {{- end -}}
 {{- end -}}

@@ -20,6 +20,10 @@ const everything = {
   ingress: { enabled: true, annotations: { 'example.com/note': 'yes' } },
   gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
 };
+const toNone = {
+  servers: { 'ollama-llama': { replicas: { min: 0 } } },
+  serverDefaults: { autoscaling: { alsoCpu: true } },
+};
 const image = { serverDefaults: { cache: { mode: 'image', image: { reference: 'registry.example.com/models:1' } } } };
 
 /** A server in every mode that GPUs have, two of which share one by priority; and pods that never run on spot nodes. */
@@ -54,6 +58,7 @@ it.each([
   ['a gateway on demand with a scheduler of its own', { gateway: { scheduling } }, undefined],
   ...environments.map((name) => [name, {}, name] as const),
   ['production with every switch on', everything, 'production'],
+  ['production on an HPA with CPU beside demand, down to none', toNone, 'production'],
   ['production with a shared cache', { serverDefaults: { cache: { mode: 'shared' } } }, 'production'],
   ['production with image volumes', image, 'production'],
 ] as const)('the API server takes every object of %s, without a warning', async (_, values, environment) => {
@@ -93,6 +98,20 @@ it('the API server takes the InferencePool of each server as it is, by the CRD o
   // Whatever the CRD did not know would be gone. It fills in the group of a Service, which is the empty one.
   for (const { spec } of taken) delete spec.endpointPickerRef.group;
   expect(specs(taken)).toEqual(specs(pools));
+});
+
+it('the API server takes the ScaledObject of each server as it is, by the CRD of KEDA', async () => {
+  await using namespace = await testNamespace();
+  await using _definitions = await defined(namespace.cluster.kubectl, 'keda');
+  const autoscaling = { engine: 'keda', prometheusUrl: 'http://prometheus.monitoring:9090' };
+  const values = { autoscaling, serverDefaults: { autoscaling: { alsoCpu: true } } };
+  const rendered = await render(values, { environment: 'production', namespace: namespace.name });
+  const objects = rendered.all('ScaledObject');
+  expect(objects).toHaveLength(7);
+  await namespace.apply(...objects);
+  const taken = await namespace.list('scaledobjects.keda.sh');
+  const specs = (all: typeof objects) => Object.fromEntries(all.map(({ metadata, spec }) => [metadata.name, spec]));
+  expect(specs(taken)).toEqual(specs(objects));
 });
 
 it('the API server takes PodMonitor and PrometheusRule as they are, by the CRDs of the operator', async () => {

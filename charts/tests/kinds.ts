@@ -40,6 +40,7 @@ export interface Kinds {
   ResourceClaimTemplate: KubeObject & {
     spec: { metadata: Metadata; spec: { devices: { requests: DeviceRequest[] } } };
   };
+  ScaledObject: KubeObject & { spec: ScaledObjectSpec };
   Service: KubeObject & { spec: ServiceSpec };
   ServiceAccount: KubeObject & { automountServiceAccountToken: boolean };
 }
@@ -165,8 +166,34 @@ export interface HorizontalPodAutoscalerSpec {
   maxReplicas: number;
   metrics: {
     type: string;
-    containerResource: { name: string; container: string; target: { type: string; averageUtilization: number } };
+    containerResource?: { name: string; container: string; target: { type: string; averageUtilization: number } };
+    external?: {
+      metric: { name: string; selector: { matchLabels: Record<string, string> } };
+      target: { type: string; averageValue: string };
+    };
   }[];
+  behavior: ScalingBehavior;
+}
+
+export interface ScalingBehavior {
+  scaleUp?: ScalingRules;
+  scaleDown: ScalingRules;
+}
+
+export interface ScalingRules {
+  stabilizationWindowSeconds: number;
+  tolerance?: number;
+  selectPolicy?: string;
+  policies?: { type: string; value: number; periodSeconds: number }[];
+}
+
+export interface ScaledObjectSpec {
+  scaleTargetRef: { apiVersion: string; kind: string; name: string };
+  minReplicaCount: number;
+  maxReplicaCount: number;
+  cooldownPeriod: number;
+  advanced: { horizontalPodAutoscalerConfig: { name: string; behavior: ScalingBehavior } };
+  triggers: { type: string; name: string; metricType: string; metadata: Record<string, string> }[];
 }
 
 export interface InferencePoolSpec {

@@ -4,6 +4,12 @@ import { fleet, mistakes, model, type RenderOptions, render, template } from './
 const shared = { cache: { mode: 'shared' } };
 const image = { cache: { mode: 'image', image: { reference: 'registry/models:1' } } };
 const old = '1.36.9';
+const onDemand = (autoscaling: object) => ({
+  autoscaling: { signals: 'demand', ...autoscaling },
+  monitoring: { rules: { delivery: 'configMap' } },
+});
+const night = { days: ['mon'], from: '20:00', to: '07:00', min: 1 };
+const scheduled = (schedule: object) => ({ replicas: { min: 1, max: 2 }, autoscaling: { schedule } });
 /** So many models with prompts as long as they may be. */
 const prompts = (count: number) =>
   Object.fromEntries(
@@ -117,6 +123,89 @@ const cases: {
     line: `servers.a.replicas: min 0 needs Kubernetes 1.37 or later, or KEDA, and this is v${old} without it: set min to 1, or install KEDA`,
     near: fleet({ a: { replicas: { min: 0 } } }),
     nearOptions: { kubeVersion: old, apiVersions: ['keda.sh/v1alpha1'] },
+  },
+  {
+    what: 'KEDA is to scale on CPU',
+    values: fleet({ a: {} }, {}, { autoscaling: { engine: 'keda', prometheusUrl: 'http://prometheus:9090' } }),
+    line: 'autoscaling.engine: keda scales on demand alone, and signals is cpu: set signals to demand, or engine to hpa',
+    near: fleet({ a: {} }, {}, onDemand({ engine: 'keda', prometheusUrl: 'http://prometheus:9090' })),
+  },
+  {
+    what: 'KEDA is not told where Prometheus is',
+    values: fleet({ a: {} }, {}, onDemand({ engine: 'keda' })),
+    line: 'autoscaling.prometheusUrl: is empty, and KEDA has to ask Prometheus: set it, such as http://prometheus.monitoring:9090, or set engine to hpa',
+    near: fleet({ a: {} }, {}, onDemand({})),
+  },
+  {
+    what: 'demand is scaled on that no rule records',
+    values: fleet({ a: {} }, {}, { ...onDemand({}), monitoring: { rules: { delivery: 'none' } } }),
+    line: 'autoscaling.signals: demand is what rules of Prometheus record, and monitoring.rules.delivery is none: set that to configMap or prometheusRule, or signals to cpu',
+    near: fleet({ a: {} }, {}, { autoscaling: { signals: 'cpu' }, monitoring: { rules: { delivery: 'none' } } }),
+  },
+  {
+    what: 'a HorizontalPodAutoscaler is to take a server to no pods on an old Kubernetes',
+    values: fleet({ a: { replicas: { min: 0 } } }, {}, onDemand({})),
+    options: { kubeVersion: old, apiVersions: ['keda.sh/v1alpha1'] },
+    line: `servers.a.replicas: min 0 needs Kubernetes 1.37 or later by autoscaling.engine hpa, and this is v${old}: set min to 1, or engine to keda`,
+    near: fleet({ a: { replicas: { min: 0 } } }, {}, onDemand({ engine: 'keda', prometheusUrl: 'http://a' })),
+    nearOptions: { kubeVersion: old },
+  },
+  {
+    what: 'a window is to take a server to no pods on an old Kubernetes',
+    values: fleet({ a: scheduled({ night: { ...night, min: 0 } }) }, {}, onDemand({})),
+    options: { kubeVersion: old },
+    line: `servers.a.autoscaling.schedule.night: min 0 needs Kubernetes 1.37 or later by autoscaling.engine hpa, and this is v${old}: set min to 1, or engine to keda`,
+    near: fleet({ a: scheduled({ night: { ...night, min: 0 } }) }, {}, onDemand({})),
+    nearOptions: { kubeVersion: '1.37.0' },
+  },
+  {
+    what: 'there is no such time zone',
+    values: fleet({ a: {} }, {}, { autoscaling: { timeZone: 'Europe/Berlim' } }),
+    line: "autoscaling.timeZone: there is no time zone 'Europe/Berlim': name one as 'Europe/Berlin'",
+    near: fleet({ a: {} }, {}, { autoscaling: { timeZone: 'Etc/UTC' } }),
+  },
+  {
+    what: 'a window does not say when it ends',
+    values: fleet({ a: scheduled({ night: { days: ['mon'], from: '20:00' } }) }),
+    line: 'servers.a.autoscaling.schedule.night: lacks to and min: say all of days, from, to and min',
+    near: fleet({ a: scheduled({ night: { min: 1 } }) }, {}, { serverDefaults: scheduled({ night }) }),
+  },
+  {
+    what: 'a window is on no day',
+    values: fleet({ a: scheduled({ night: { ...night, days: [] } }) }),
+    line: 'servers.a.autoscaling.schedule.night: days is empty: name one, or set the window to null',
+    near: fleet({ a: scheduled({ night: { ...night, days: ['sun'] } }) }),
+  },
+  {
+    what: 'a window begins when it ends',
+    values: fleet({ a: scheduled({ night: { ...night, from: '08:00', to: '08:00' } }) }),
+    line: 'servers.a.autoscaling.schedule.night: begins and ends at 08:00: set another end, or 00:00 and 24:00 for whole days',
+    near: fleet({ a: scheduled({ night: { ...night, from: '00:00', to: '24:00' } }) }),
+  },
+  {
+    what: 'a window has more pods than the server may have',
+    values: fleet({ a: scheduled({ night: { ...night, min: 3 } }) }),
+    line: 'servers.a.autoscaling.schedule.night: min 3 is above replicas.max 2: raise max or lower min',
+    near: fleet({ a: scheduled({ night: { ...night, min: 2 } }) }),
+  },
+  {
+    what: 'two windows of a server overlap',
+    values: fleet({ a: scheduled({ night, rest: { ...night, days: ['tue'], from: '06:59', to: '09:00' } }) }),
+    line: 'servers.a.autoscaling.schedule.rest: overlaps with night: let one end before the other begins',
+    near: fleet({
+      a: scheduled({ night, rest: { ...night, days: ['tue'], from: '07:00', to: '09:00' } }),
+      b: scheduled({ rest: night }),
+    }),
+  },
+  {
+    what: 'two windows overlap in the night from Sunday to Monday',
+    values: fleet({
+      a: scheduled({ end: { ...night, days: ['sun'] }, start: { ...night, from: '06:30', to: '09:00' } }),
+    }),
+    line: 'servers.a.autoscaling.schedule.start: overlaps with end: let one end before the other begins',
+    near: fleet({
+      a: scheduled({ end: { ...night, days: ['sun'] }, start: { ...night, from: '07:00', to: '09:00' } }),
+    }),
   },
   {
     what: 'a server has its models in an image that is not named',

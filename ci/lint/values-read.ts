@@ -31,6 +31,14 @@ const fleet = (server: object, rest: object = {}) => ({
 
 const models = ['one'];
 
+/** What is scaled on demand, with a window that every change of one completes. */
+const onDemand = (autoscaling: object) => ({
+  autoscaling: { signals: 'demand', ...autoscaling },
+  serverDefaults: {
+    autoscaling: { alsoCpu: true, schedule: { example: { days: ['mon'], from: '08:00', to: '12:00', min: 1 } } },
+  },
+});
+
 /** Deployments in one of which each value makes a difference. */
 const situations: object[] = [
   fleet({ models }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
@@ -46,6 +54,8 @@ const situations: object[] = [
       inferencePool: { enabled: true, endpointPicker: { service: 'picker' } },
     },
   ),
+  fleet({ models }, onDemand({})),
+  fleet({ models }, onDemand({ engine: 'keda', prometheusUrl: 'http://prometheus:9090' })),
   fleet({ models }, { serverDefaults: { cache: { mode: 'shared' } } }),
   ...['timeSlicing', 'mig', 'dra', 'hami'].map((mode) =>
     fleet({ models }, { serverDefaults: { gpu: { mode }, resources: { gpu: 1, gpuMemoryMiB: 8192 } } }),

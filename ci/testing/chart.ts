@@ -14,3 +14,12 @@ const read = (file: string) => readFileSync(path.join(chartFolder, file), 'utf8'
 export const chartValues: Values = parse(read('values.yaml'));
 export const chartSchemaText = read('values.schema.json');
 export const chartSchema: JsonSchema = JSON.parse(chartSchemaText);
+
+const { serverDefaults } = chartValues;
+const schedule = { example: { days: [], from: '00:00', to: '01:00', min: 1 } };
+
+/** The same with an entry in a map that has none and whose entries need keys: what changes one of these changes no more. */
+export const filledValues: Values = {
+  ...chartValues,
+  serverDefaults: { ...serverDefaults, autoscaling: { ...serverDefaults.autoscaling, schedule } },
+};

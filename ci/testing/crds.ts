@@ -32,6 +32,9 @@ export const definitions = {
       'config/crd/bases/inference.networking.k8s.io_inferencepools.yaml',
     ),
   ],
+  keda: async () => [
+    path.join(await moduleFolder('github.com/kedacore/keda/v2'), 'config/crd/bases/keda.sh_scaledobjects.yaml'),
+  ],
   prometheus: async () => {
     const folder = path.join(await moduleFolder(operator), 'example/prometheus-operator-crd');
     return ['podmonitors', 'prometheusrules'].map((kind) => path.join(folder, `monitoring.coreos.com_${kind}.yaml`));

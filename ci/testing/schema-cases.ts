@@ -64,6 +64,10 @@ const texts = [
     '1g.10gb.me',
     '1d',
     '1h30m',
+    '20:00',
+    '24:00',
+    '24:01',
+    'Europe/Berlin',
   ],
   ...[
     'https://a:1',
@@ -146,7 +150,7 @@ function brokenRules(schema: JsonSchema): Record<string, unknown[]> {
   if (minimum !== undefined) broken.minimum = [minimum - 1];
   if (maximum !== undefined) broken.maximum = [maximum + 1, 1e21];
   if (maxItems !== undefined) broken.maxItems = [items(schema, maxItems + 1)];
-  if (uniqueItems) broken.uniqueItems = [['same', 'same']];
+  if (uniqueItems) broken.uniqueItems = [[...items(schema, 1), ...items(schema, 1)]];
   return broken;
 }
 
@@ -180,8 +184,12 @@ function ofOtherTypes(type: string): unknown[] {
     .map(([, value]) => value);
 }
 
-const items = (schema: JsonSchema, count: number) =>
-  Array.from({ length: count }, (_, index) => (schema.items!.type === 'object' ? {} : `item${index}`));
+/** Of a list of few words, those: more of them than there are come again. */
+const items = ({ items: item }: JsonSchema, count: number) =>
+  Array.from({ length: count }, (_, index) => {
+    const words = item!.enum as string[] | undefined;
+    return words?.[index % words.length] ?? (item!.type === 'object' ? {} : `item${index}`);
+  });
 
 /** Values that the schema takes, at the bounds of each rule: one step further and they are wrong. */
 export function rightCases(places: Place[]): Case[] {

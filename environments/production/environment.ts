@@ -18,6 +18,7 @@ export default defineEnvironment({
     sharedCache: { storageClass: 'fast-ssd' },
     // Without a gateway nothing answers, and it costs little.
     gateway: { replicas: { min: 3, max: 12 }, apiKeys, scheduling: { capacity: 'onDemand' } },
+    autoscaling: { signals: 'demand', timeZone: 'America/New_York' },
     ingress: { enabled: true },
     monitoring: {
       scrape: { method: 'podMonitor' },

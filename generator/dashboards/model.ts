@@ -145,7 +145,7 @@ export const model: Frame = {
           title: 'Replicas against demand',
           description:
             'Pods of its server, those that are ready, and how many its requests need when each answers as many at a time as ' +
-            'it can. Demand above the maximum waits.',
+            'it can; the schedule asks for so many at the least. Demand above the maximum waits.',
           unit: Short,
           width: 8,
           decimals: 1,
@@ -158,6 +158,7 @@ export const model: Frame = {
             },
             { expr: ofItsServer('server:replicas_available:max'), legend: 'ready' },
             { expr: ofItsServer('server:pods:count'), legend: 'pods' },
+            { expr: ofItsServer('server:schedule:replicas'), legend: 'scheduled' },
             { expr: ofItsServer('server:replicas:max'), legend: 'maximum' },
           ],
         }),

@@ -125,6 +125,21 @@ const servers: RuleGroup<AlertRule> = {
         `${constant('server:queue_depth:sum', ['server'])} requests wait, and ten minutes ago there were fewer.`,
     },
     {
+      alert: 'AutoscalingMetricsMissing',
+      severity: 'warning',
+      // An autoscaler is called like the Deployment that it scales.
+      expr:
+        `max by (namespace, server) (label_replace(${inNamespace('kube_horizontalpodautoscaler_status_condition', 'condition="ScalingActive"', 'status="false"')},` +
+        ` "server", "$1", "horizontalpodautoscaler", "${marks.prefix}(.+)"))` +
+        ` * on (namespace, server) group_left (release) ${ours('server:replicas:max')} > 0`,
+      for: '5m',
+      summary: `${server} is not scaled`,
+      description:
+        `The autoscaler of ${server} gets no metrics that it could go by, and keeps the pods that there are ` +
+        `(${constant('server:pods:count', ['server'])}), whatever is asked of them.`,
+      needs: ['kube-state-metrics'],
+    },
+    {
       alert: 'ModelServerMetricsMissing',
       severity: 'warning',
       expr:

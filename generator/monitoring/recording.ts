@@ -16,6 +16,7 @@ import {
   sum,
 } from './promql.ts';
 import type { RecordingRule, RuleGroup } from './rules.ts';
+import { scaling } from './scaling.ts';
 
 /** Quantiles by a histogram of the gateway. Without any traffic there is none. */
 function quantiles(record: string, histogram: string, what: string): RecordingRule[] {
@@ -361,6 +362,7 @@ export const recording: readonly RuleGroup<RecordingRule>[] = [
   nodes,
   traffic,
   demand,
+  scaling,
   memory,
   loads,
   objectives,

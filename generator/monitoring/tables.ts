@@ -5,8 +5,10 @@ import { type AlertRule, type RecordingRule, type RuleGroup, runbookOf } from '.
 export const constants: Record<string, string> = {
   'model:server:info{model,server,priority}': 'Every model, and the server that it is on; 1',
   'server:parallel:requests{server}': 'Requests for one model that a pod answers at a time',
-  'server:replicas:min{server}': 'Fewest pods',
+  'server:replicas:min{server}': 'Fewest pods at any time of the week',
   'server:replicas:max{server}': 'Most pods',
+  'server:replicas:fixed{server}': 'Pods that no autoscaler decides on (`replicas.onDemand`)',
+  'server:target_utilization:ratio{server}': 'How full its pods are to be, 0 to 1',
   'server:download_budget:seconds{server}': 'Longest time to bring its models to its disk, s',
   'server:load_budget:seconds{server}': 'Longest time to load its models, s',
   'server:gpus:count{server}': 'GPUs of a pod; of servers that have any',

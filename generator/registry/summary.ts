@@ -1,5 +1,6 @@
 import { bases } from '../bases.ts';
 import { defineModel } from '../model.ts';
+import { offHours } from '../schedules.ts';
 
 export default defineModel({
   purpose: 'document summaries',
@@ -14,6 +15,7 @@ export default defineModel({
     context: 8192,
     parallel: 2,
     replicas: { min: 2, max: 10 },
+    schedule: offHours(1),
     cpu: 1,
     memoryGB: 4,
     priority: 'batch',

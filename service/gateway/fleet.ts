@@ -4,6 +4,7 @@ import { EndpointWatch, type KnownPod } from './endpoints.ts';
 import type { ServerState } from './metrics.ts';
 import { Prober } from './prober.ts';
 import { ReplicaSet } from './replicas.ts';
+import { scheduledPods } from './schedule.ts';
 
 /** Room of a whole Service, of which nothing is known but that it is there. */
 const slotsOfService = 1_000_000;
@@ -103,7 +104,11 @@ export class Fleet {
   }
 
   states(): ServerState[] {
-    return [...this.#servers].map(([server, { known, ejected }]) => ({ server, known, ejected }));
+    const now = new Date();
+    return [...this.#servers].map(([server, { known, ejected }]) => {
+      const { schedule } = this.#config.servers[server]!;
+      return { server, known, ejected, scheduled: schedule && scheduledPods(schedule, now) };
+    });
   }
 
   close(): void {

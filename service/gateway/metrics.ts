@@ -26,6 +26,8 @@ export interface ServerState {
   server: string;
   known: number;
   ejected: number;
+  /** Fewest pods by its schedule at the moment; undefined where it has none. */
+  scheduled: number | undefined;
 }
 
 /** The metrics of a gateway: those of its requests, of the lines before the models, and of the replicas behind. */
@@ -74,6 +76,16 @@ export class GatewayMetrics extends RequestMetrics {
       help: 'Requests for a model that another one answered, because the first was saturated or down.',
       labelNames: ['model', 'answered_by'],
       registers,
+    });
+    new Gauge({
+      name: 'server_scheduled_replicas',
+      help: 'Pods that a server is to have at the least by the time of the week; of servers that are scaled by that.',
+      labelNames: ['server'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { server, scheduled } of servers()) if (scheduled !== undefined) this.set({ server }, scheduled);
+      },
     });
     new Gauge({
       name: 'server_replicas',

@@ -1,6 +1,7 @@
 import type { GatewayConfig, GatewayModel } from '../../schema/config.ts';
 import { ModelNames } from '../shared/model-names.ts';
 import { canonicalName } from '../shared/names.ts';
+import { isTimeZone } from './schedule.ts';
 
 /** A model and where it is served. */
 export interface Target {
@@ -48,6 +49,12 @@ export function checkGatewayConfig({ models, servers }: GatewayConfig): string[]
     const owner = owners.get(canonicalName(name));
     if (owner) problems.push(`models.${key}.name: ${name} is the name of models.${owner} too: give each its own`);
     owners.set(canonicalName(name), key);
+  }
+  for (const [server, { schedule }] of Object.entries(servers)) {
+    if (!schedule || isTimeZone(schedule.timeZone)) continue;
+    problems.push(
+      `servers.${server}.schedule.timeZone: there is no time zone ${schedule.timeZone}: name one as Europe/Berlin`,
+    );
   }
   return [...problems, ...checkAliases(models), ...checkFallbacks(models)];
 }

@@ -66,6 +66,13 @@ const failing = (perMinute: number): Series =>
     growingBetween(20, 60, perMinute),
   );
 
+const autoscaler = (horizontalpodautoscaler: string, condition: string, values: string): Series =>
+  of(
+    'kube_horizontalpodautoscaler_status_condition',
+    { namespace: 'ns', horizontalpodautoscaler, condition, status: 'false' },
+    values,
+  );
+
 const restarts = (name: string, kind: '' | 'init_', count: number): Series =>
   of(`kube_pod_${kind}container_status_restarts_total`, container(name, { uid: '1' }), `0x30 ${count}x90`);
 
@@ -186,6 +193,25 @@ export const alertCases: AlertCase[] = [
     description:
       'cpu has 1 ready replicas, which is the most that it may have, 20 requests wait, and ten minutes ago there were fewer.',
     near: of('queue_depth', { ...gateway, model: 'summary', priority: 'batch' }, '20x120'),
+  },
+  {
+    alert: 'AutoscalingMetricsMissing',
+    severity: 'warning',
+    series: autoscaler('x-gpu', 'ScalingActive', bad(0, 1)),
+    pending: 22,
+    firing: 40,
+    resolved: 62,
+    labels: { server: 'gpu' },
+    summary: 'gpu is not scaled',
+    description:
+      'The autoscaler of gpu gets no metrics that it could go by, and keeps the pods that there are (1), whatever is asked of them.',
+    near: {
+      ...autoscaler('x-gpu', 'ScalingActive', between(20, 24, [0, 1, 0])),
+      ...autoscaler('x-gpu', 'AbleToScale', always(1)),
+      // Of the gateway, and of somebody else's.
+      ...autoscaler('x-model-management-gateway', 'ScalingActive', always(1)),
+      ...autoscaler('gpu', 'ScalingActive', always(1)),
+    },
   },
   {
     alert: 'ModelServerMetricsMissing',

@@ -18,6 +18,7 @@ export const atWork: Series = {
   [series('server_replicas', { ...gateway, server: 'x-gpu', state: 'ejected' })]: always(1),
   [series('server_replicas', { ...other, server: 'x-gpu', state: 'known' })]: always(1),
   [series('server_replicas', { ...other, server: 'x-gpu', state: 'ejected' })]: always(0),
+  [series('server_scheduled_replicas', { ...gateway, server: 'x-gpu' })]: always(2),
   [series('model_request_total', { ...request, status: '2xx' })]: growing(60),
   [series('model_request_total', { ...request, status: '5xx' })]: growing(6),
   [series('model_request_total', { ...gateway, model: 'unknown', route: '/api/chat', status: '4xx' })]: growing(600),
@@ -124,6 +125,10 @@ const model = { namespace: 'ns', release: 'rel', model: 'llama' };
 const server = (key: string) => ({ namespace: 'ns', release: 'rel', server: key });
 const ofGpu = { ...server('gpu'), component: 'server', pod: 'x-gpu-1' };
 const two = { ...ofGpu, pod: 'x-gpu-2' };
+const both = (gpu: number, cpu: number): [Labels, number][] => [
+  [server('gpu'), gpu],
+  [server('cpu'), cpu],
+];
 const quantiles = (...values: number[]): [Labels, number][] =>
   values.map((value, index) => [{ ...model, quantile: ['0.5', '0.95', '0.99'][index]! }, value]);
 
@@ -184,6 +189,10 @@ export const recorded: Record<string, [Labels, number][]> = {
   'model:demand:requests': [[model, 6]],
   'model:saturation:ratio': [[{ ...model, server: 'gpu' }, 3]],
   'server:saturation:ratio': [[server('gpu'), 3]],
+  'server:demand:replicas': both(3, 0),
+  'server:load:replicas': both(4.286, 0),
+  'server:schedule:replicas': [[server('gpu'), 2]],
+  'server:forecast:replicas': both(0, 0),
   'server:available:timestamp_seconds': [
     [server('gpu'), 3600],
     [server('cpu'), 3600],
@@ -240,10 +249,6 @@ export const recorded: Record<string, [Labels, number][]> = {
 /** Rules that speak of every model or server, whether anything is known of it: what is zero is left out above. */
 export const zeroes = /^model:slo_(bad|total):/;
 
-const both = (gpu: number, cpu: number): [Labels, number][] => [
-  [server('gpu'), gpu],
-  [server('cpu'), cpu],
-];
 const all = (llama: number, summary: number, third: number, labels: Labels = {}): [Labels, number][] => [
   [{ ...model, ...labels }, llama],
   [{ ...model, model: 'summary', ...labels }, summary],
@@ -260,6 +265,8 @@ export const constant: Record<string, [Labels, number][]> = {
   'server:parallel:requests': both(2, 1),
   'server:replicas:min': both(1, 0),
   'server:replicas:max': both(2, 1),
+  'server:replicas:fixed': both(0, 0),
+  'server:target_utilization:ratio': both(0.7, 0.7),
   'server:download_budget:seconds': both(600, 600),
   'server:load_budget:seconds': both(120, 120),
   'server:gpus:count': [[server('gpu'), 1]],

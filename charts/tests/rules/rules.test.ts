@@ -5,6 +5,7 @@ import { type AlertCase, alertCases } from './alerts.ts';
 import { type Expectation, type Labels, Rules, type RuleTest } from './promtool.ts';
 import { quiet } from './quiet.ts';
 import { atWork, constant, recorded, zeroes } from './recorded.ts';
+import { scalingTests } from './scaling.ts';
 import { slowCases } from './slow.ts';
 
 const rules = await Rules.render();
@@ -93,7 +94,11 @@ const cases = [...alertCases, ...slowCases].map((one) => ({ one, tests: testsOf(
 describe('the rules', async () => {
   await using folder = await temporaryFolder();
   const checked = await rules.check(folder.path);
-  const failures = await rules.test(folder.path, [recordings, constants, well, ...cases.flatMap(({ tests }) => tests)]);
+  const failures = await rules.test(folder.path, [
+    ...[recordings, constants, well],
+    ...Object.values(scalingTests),
+    ...cases.flatMap(({ tests }) => tests),
+  ]);
 
   test('are sound to promtool, as the chart renders them', () => {
     const { status, stdout, stderr } = checked;
@@ -106,6 +111,10 @@ describe('the rules', async () => {
 
   test('make constants of the values', () => {
     expect(failures.get('constants')).toEqual([]);
+  });
+
+  test.each(Object.entries(scalingTests))('%s', (_, { name }) => {
+    expect(failures.get(name)).toEqual([]);
   });
 
   test('let no alert fire or wait in a fleet that is well', () => {

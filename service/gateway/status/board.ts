@@ -3,6 +3,7 @@ import type { GatewayConfig } from '../../../schema/config.ts';
 import type { AgentStatus, GatewayStatus } from '../../shared/status.ts';
 import type { KnownPod } from '../endpoints.ts';
 import type { Target } from '../routing.ts';
+import { scheduledPods } from '../schedule.ts';
 import { Asker } from './asker.ts';
 import { stepMs, Traffic } from './traffic.ts';
 import type { FleetEvent, ModelInPod, ModelView, PodState, PodView, ServerView } from './view.ts';
@@ -203,7 +204,8 @@ export class Board {
     const version = ++this.#version;
     const pods = new Map<string, { pod: PodView; agent: AgentStatus | undefined }[] | undefined>();
     const serverCells = new Map<string, ServerCell>();
-    for (const [name, { costPerHour, pods: range }] of Object.entries(servers)) {
+    const now = new Date();
+    for (const [name, { costPerHour, pods: range, schedule }] of Object.entries(servers)) {
       const known = this.#shown.podsOf(name)?.map((pod) => {
         const agent = this.#agents.get(pod.url);
         const hasBeenAsked = this.#agents.has(pod.url);
@@ -213,6 +215,7 @@ export class Board {
       const view: ServerView = {
         name,
         ...range,
+        ...(schedule && Object.keys(schedule.windows).length > 0 && { scheduled: scheduledPods(schedule, now) }),
         ...(costPerHour && { costPerHour }),
         ...(known && { pods: known.map(({ pod }) => pod) }),
       };

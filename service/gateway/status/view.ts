@@ -36,6 +36,8 @@ export interface ServerView {
   /** How many pods it is to have, where that is known. */
   min?: number;
   max?: number;
+  /** How many it is to have at the least by its schedule at the moment; left out where it has none. */
+  scheduled?: number;
   /** US dollars that a pod costs in an hour, where that is known. */
   costPerHour?: number;
   /** Those that have an address; undefined as long as the cluster has not told of them. */

@@ -130,6 +130,7 @@ export class ModelPage {
       ...(server?.max !== undefined
         ? [server.min === server.max ? count(server.min!, 'pod') : `${server.min} to ${count(server.max, 'pod')}`]
         : []),
+      ...(server?.scheduled !== undefined ? [`at least ${server.scheduled} at this time of the week`] : []),
       ...(cost !== undefined && server?.costPerHour
         ? [`${dollars(cost)} an hour, ${dollars(server.costPerHour)} each`]
         : []),
