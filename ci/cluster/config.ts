@@ -37,6 +37,7 @@ export function writeConfiguration(layout: Layout): void {
     'provisioner',
     'prometheus',
     'kube-state-metrics',
+    'prometheus-adapter',
   ];
   for (const client of clients) files[`${client}.kubeconfig`] = nodeKubeconfig(layout, client);
   for (const [name, content] of Object.entries(files)) {

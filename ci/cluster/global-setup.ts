@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node';
-import { toolFamily } from '../tools/tools.ts';
+import { type FamilyName, toolFamily } from '../tools/tools.ts';
 import { startCluster, stopCluster } from './cluster.ts';
 import { ollamaImage, serviceImage } from './images.ts';
 import type { TestCluster } from './testing.ts';
@@ -10,6 +10,8 @@ declare module 'vitest' {
   }
 }
 
+const families: FamilyName[] = ['monitoring', 'nodes', 'adapter'];
+
 /**
  * The one cluster of a test run. It ends with this process in any case; its folder goes here, or where that comes to
  * nothing, with the next cluster that is started.
@@ -17,8 +19,7 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const name = `test-${process.pid}`;
   try {
-    const tools = [toolFamily('monitoring'), toolFamily('nodes')];
-    const started = Promise.all([startCluster(name), ollamaImage(), serviceImage(), ...tools]);
+    const started = Promise.all([startCluster(name), ollamaImage(), serviceImage(), ...families.map(toolFamily)]);
     const [cluster, ollama, service] = await started;
     await cluster.loadImages(ollama, service);
     project.provide('cluster', { name, ollama, service });

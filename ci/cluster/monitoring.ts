@@ -40,6 +40,8 @@ export interface Monitoring extends AsyncDisposable {
   alertmanager: string;
   /** What an expression gives now, as the API of Prometheus has it; rejects where it is not sound. */
   query(expr: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]>;
+  /** Ends Prometheus, as a crash would. */
+  endPrometheus(): Promise<void>;
   /** The data of any other page of Prometheus' API, such as `rules` or `targets`. */
   // biome-ignore lint/suspicious/noExplicitAny: each page has a shape of its own
   api(page: string): Promise<any>;
@@ -164,6 +166,7 @@ export async function startMonitoring(cluster: Cluster, options: MonitoringOptio
   return {
     ...urls,
     api,
+    endPrometheus: async () => void (await runInNode(node, endByPid('prometheus'))),
     query: async (expr) => (await api(`query?query=${encodeURIComponent(expr)}`)).result,
     [Symbol.asyncDispose]: async () => {
       await stop();
@@ -174,13 +177,13 @@ export async function startMonitoring(cluster: Cluster, options: MonitoringOptio
 const pidFile = (name: string) => inNode('monitoring', `${name}.pid`);
 
 /** A command that notes its process id, as the node numbers it. */
-const withPid = (name: string, command: string[]): string[] => [
+export const withPid = (name: string, command: string[]): string[] => [
   ...['sh', '-c', `echo $$ > "$1" && shift && exec "$@"`, 'sh'],
   ...[pidFile(name), ...command],
 ];
 
 /** Ends the process that was noted, and waits for it. */
-const endByPid = (name: string): string[] => [
+export const endByPid = (name: string): string[] => [
   ...['sh', '-c', 'pid=$(cat "$1") && kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done', 'sh'],
   pidFile(name),
 ];

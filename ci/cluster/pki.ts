@@ -16,6 +16,7 @@ const clients = {
   provisioner: { CN: 'system:provisioner' },
   prometheus: { CN: 'system:prometheus' },
   'kube-state-metrics': { CN: 'system:kube-state-metrics' },
+  'prometheus-adapter': { CN: 'system:prometheus-adapter' },
   apiserver: { CN: 'kube-apiserver-kubelet-client', O: 'system:masters' },
 } as const;
 

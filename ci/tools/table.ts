@@ -130,6 +130,17 @@ export const families = {
     links: {},
     tools: bin('kwok', 'sigs.k8s.io/kwok'),
   },
+  // It gives what Prometheus records to autoscalers, as external metrics.
+  adapter: {
+    kind: 'go',
+    minutes: 4,
+    packages: ['tool'],
+    cgo: false,
+    variables: {},
+    renames: { adapter: 'prometheus-adapter' },
+    links: {},
+    tools: bin('prometheus-adapter', 'sigs.k8s.io/prometheus-adapter'),
+  },
   ollama: {
     kind: 'go',
     minutes: 3,

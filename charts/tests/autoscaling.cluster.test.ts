@@ -1,0 +1,205 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ExternalMetrics, startExternalMetrics } from '../../ci/cluster/external-metrics.ts';
+import { type Monitoring, startMonitoring } from '../../ci/cluster/monitoring.ts';
+import type { Resource } from '../../ci/cluster/testing.ts';
+import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { type Fleet, testFleet, tinyServer } from './fleet.ts';
+import { hurried } from './rules/hurried.ts';
+
+const scaled = { enabled: true };
+
+/** Time of the day in UTC. */
+const timeOf = (at: number) => new Date(at).toISOString().slice(11, 16);
+const dayOf = (at: number) => (['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const)[new Date(at).getUTCDay()]!;
+
+/** The first full minute that is at least so many seconds away. */
+const minuteAfter = (seconds: number) => Math.ceil((Date.now() + seconds * 1000) / 60_000) * 60_000;
+
+const began = Date.now();
+const seconds = (from: number, to = Date.now()) => ((to - from) / 1000).toFixed(1);
+const say = (words: string) => console.log(`[${seconds(began)} s] ${words}`);
+
+/**
+ * Real autoscalers on a real adapter, Prometheus and Ollama. What takes minutes takes seconds here: times in rules are a sixtieth,
+ * and autoscalers wait for ten seconds instead of five minutes before they take pods away.
+ */
+describe('servers that are scaled on demand', () => {
+  const stack = new AsyncDisposableStack();
+  let fleet: Fleet;
+  let monitoring: Monitoring;
+  let metrics: ExternalMetrics;
+  const failures: string[] = [];
+  let answered = 0;
+
+  const ask = async (model: string) => {
+    try {
+      await fleet.chat(model);
+      answered++;
+    } catch (error) {
+      failures.push(`${model}: ${(error as Error).message}`);
+    }
+  };
+
+  /** Asks with so many clients at a time until it is told to stop. */
+  function burst(model: string, clients: number): { stop(): Promise<void> } {
+    let on = true;
+    const client = async () => {
+      while (on) await ask(model);
+    };
+    const all = Promise.all(Array.from({ length: clients }, client));
+    return {
+      stop: async () => {
+        on = false;
+        await all;
+      },
+    };
+  }
+
+  const deployment = (server: string) => fleet.namespace.get('deployment', server);
+  const replicas = async (server: string): Promise<number> => (await deployment(server)).spec.replicas;
+  const wanted = async (signal: string, server: string) => {
+    const [sample] = await monitoring.query(`server:${signal}:replicas{server="${server}"}`);
+    return sample && Number(sample.value[1]);
+  };
+  const until = (what: string, time: number, check: () => Promise<unknown>) => fleet.namespace.until(what, time, check);
+  const untilReplicas = (server: string, count: number, time: number) =>
+    until(`${server} to have ${count} pods`, time, async () => (await replicas(server)) === count);
+  const condition = async (server: string, type: string): Promise<Resource> =>
+    (await fleet.namespace.get('hpa', server)).status?.conditions?.find((one: Resource) => one.type === type);
+
+  /** Requests that a pod has answered. */
+  const answeredBy = async (pod: Resource) => {
+    const text = await (await fetch(`http://${pod.status.podIP}:9090/metrics`)).text();
+    const counts = [...text.matchAll(/^model_request_total\{.*status="2xx".*\} (\d+)$/gm)];
+    return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+  };
+
+  const edge = minuteAfter(180);
+  const values = [
+    tinyServer('elastic', { replicas: { min: 1, max: 3 }, ollama: { parallel: 2 }, autoscaling: scaled }),
+    tinyServer('zero', { replicas: { min: 0, max: 1 }, autoscaling: scaled }),
+    tinyServer('timed', {
+      replicas: { min: 1, max: 2 },
+      autoscaling: {
+        ...scaled,
+        schedule: { soon: { days: [dayOf(edge)], from: timeOf(edge), to: timeOf(edge + 3_600_000), min: 2 } },
+      },
+    }),
+    { autoscaling: { signals: 'demand' }, monitoring: { rules: { delivery: 'configMap' } } } satisfies ValuesOverrides,
+  ].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
+  const servers = ['ollama-elastic', 'ollama-zero', 'ollama-timed'];
+
+  /** When the floor of `timed` was seen to move. */
+  let moved: Promise<number>;
+
+  beforeAll(async () => {
+    fleet = stack.use(await testFleet());
+    const { namespace } = fleet;
+    await fleet.deploy(values);
+    const scaleDown = { stabilizationWindowSeconds: 10, policies: [{ type: 'Percent', value: 100, periodSeconds: 5 }] };
+    for (const server of servers) {
+      const patch = JSON.stringify({ spec: { behavior: { scaleDown } } });
+      await namespace.kubectl(['patch', 'hpa', server, '--type=merge', `--patch=${patch}`]);
+    }
+    const rules = await namespace.get('configmap', 'model-management-rules');
+    monitoring = stack.use(
+      await startMonitoring(namespace.cluster, {
+        rules: Object.fromEntries(
+          Object.entries(rules.data as Record<string, string>).map(([file, text]) => [file, hurried(text)]),
+        ),
+        alertmanager: { route: { receiver: 'none' }, receivers: [{ name: 'none' }] },
+        namespaces: [namespace.name],
+        seconds: 1,
+      }),
+    );
+    await fleet.untilGateway();
+    await until('what is recorded of all servers', 60, async () => (await wanted('load', 'ollama-zero')) !== undefined);
+    metrics = stack.use(await startExternalMetrics(namespace.cluster, monitoring.prometheus));
+    await Promise.all(['ollama-elastic', 'ollama-timed'].map((server) => fleet.untilReady(server, 1, 180)));
+    say(`ready, ${seconds(Date.now(), edge)} s before the edge of the schedule`);
+    expect([await replicas('ollama-timed'), await wanted('schedule', 'ollama-timed')]).toEqual([1, 1]);
+    moved = until(
+      'the floor to move',
+      300,
+      async () => (await replicas('ollama-timed')) === 2 && Date.now(),
+    ) as Promise<number>;
+    moved.catch(() => {});
+  });
+  afterAll(() => stack.disposeAsync());
+
+  it('have more pods within 30 seconds of a burst, which take requests, and fewer when it is over', async () => {
+    const start = Date.now();
+    const load = burst('elastic', 8);
+    await until('the signal', 30, async () => ((await wanted('load', 'ollama-elastic')) ?? 0) > 1);
+    const signal = Date.now();
+    await until('more pods', 60, async () => (await replicas('ollama-elastic')) > 1);
+    const raised = Date.now();
+    say(`burst: signal after ${seconds(start, signal)} s, more pods ${seconds(signal, raised)} s later`);
+    expect(raised - signal).toBeLessThan(30_000);
+    const pods = await fleet.untilReady('ollama-elastic', 3, 120);
+    say(`burst: three pods ready ${seconds(signal)} s after the signal`);
+    await until('each pod to answer', 60, async () => {
+      const counts = await Promise.all(pods.map(answeredBy));
+      return counts.every((count) => count > 0);
+    });
+    say(`burst: each has answered ${seconds(signal)} s after the signal`);
+    await load.stop();
+    const over = Date.now();
+    await untilReplicas('ollama-elastic', 1, 120);
+    say(`burst: one pod again ${seconds(over)} s after its end`);
+    expect(failures).toEqual([]);
+  });
+
+  it('have no pod while nobody asks, where they may, and one for the first request, which is answered', async () => {
+    await untilReplicas('ollama-zero', 0, 120);
+    await until('no pod', 60, async () => (await fleet.pods('ollama-zero')).length === 0);
+    const start = Date.now();
+    await ask('zero');
+    say(`zero: the first request was answered after ${seconds(start)} s`);
+    expect(await replicas('ollama-zero')).toBe(1);
+    const over = Date.now();
+    await untilReplicas('ollama-zero', 0, 120);
+    say(`zero: no pod again ${seconds(over)} s later`);
+    expect(failures).toEqual([]);
+  });
+
+  it('have the pods that their schedule asks for, from its edge on', async () => {
+    const late = ((await moved) - edge) / 1000;
+    say(`schedule: the floor moved ${late.toFixed(1)} s after the edge`);
+    expect(late).toBeGreaterThan(0);
+    expect(late).toBeLessThan(30);
+    await fleet.untilReady('ollama-timed', 2, 120);
+    expect(await wanted('schedule', 'ollama-timed')).toBe(2);
+  });
+
+  it.each([
+    ['the adapter', () => metrics.end()],
+    ['Prometheus', () => monitoring.endPrometheus()],
+  ])('keep their pods when %s ends in the middle of a burst', async (what, end) => {
+    const load = burst('elastic', 8);
+    await fleet.untilReady('ollama-elastic', 3, 180);
+    await end();
+    await until('the autoscaler to notice', 60, async () => {
+      return (await condition('ollama-elastic', 'ScalingActive'))?.status === 'False';
+    });
+    await load.stop();
+    // Four times as long as it took them to go.
+    const seen = new Set<number>();
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(1000)) {
+      seen.add(await replicas('ollama-elastic'));
+    }
+    expect([...seen]).toEqual([3]);
+    say(
+      `hold: without ${what} three pods stayed for a minute: ${(await condition('ollama-elastic', 'ScalingActive')).reason}`,
+    );
+    if (what === 'the adapter') {
+      const alert = 'ALERTS{alertname="AutoscalingMetricsMissing",alertstate="firing",server="ollama-elastic"}';
+      expect(await monitoring.query(alert)).toHaveLength(1);
+      metrics = stack.use(await startExternalMetrics(fleet.namespace.cluster, monitoring.prometheus));
+      await untilReplicas('ollama-elastic', 1, 120);
+    }
+    expect(failures).toEqual([]);
+    say(`${answered} requests answered so far, ${failures.length} failed`);
+  });
+});
