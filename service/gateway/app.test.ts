@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Day } from '../../schema/autoscaling.ts';
 import { get, jsonOf, open, post, until } from '../testing/client.ts';
 import { json } from '../testing/fake-ollama.ts';
 import { GatewayBeforeAgent, nowhere } from '../testing/gateway.ts';
@@ -148,6 +149,20 @@ describe('life', () => {
     for await (const chunk of running) text += chunk;
     expect(text).toBe('{}\n{"done":true}\n');
     await draining;
+  });
+
+  it('gives the pods that the schedule of a server asks for, and nothing of a server without one', async () => {
+    const scheduled = async (min: number) => {
+      const config = fleet.config();
+      const days: Day[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+      const windows = { always: { days, from: '00:00', to: '24:00', min } };
+      config.servers['server-small']!.schedule = { timeZone: 'UTC', windows, otherwise: 1 };
+      fleet.gateway.hop.configure(config);
+      const text = await fleet.gateway.metrics.registry.getSingleMetricAsString('server_scheduled_replicas');
+      return text.split('\n').filter((line) => !line.startsWith('#'));
+    };
+    expect(await scheduled(3)).toEqual(['server_scheduled_replicas{server="server-small"} 3']);
+    expect(await scheduled(0)).toEqual(['server_scheduled_replicas{server="server-small"} 0']);
   });
 
   it('bounds the labels of its metrics by the configuration', async () => {

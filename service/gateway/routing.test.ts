@@ -84,6 +84,17 @@ describe('checkGatewayConfig', () => {
     expect(checkGatewayConfig(config)).toEqual([]);
   });
 
+  it('refuses a schedule by the clocks of nowhere', () => {
+    const scheduled = (timeZone: string) => {
+      const server = { ...config.servers['ollama-llama']!, schedule: { timeZone, windows: {}, otherwise: 1 } };
+      return checkGatewayConfig({ ...config, servers: { ...config.servers, 'ollama-llama': server } });
+    };
+    expect(scheduled('Europe/Berlin')).toEqual([]);
+    expect(scheduled('Europe/Berlim')).toEqual([
+      'servers.ollama-llama.schedule.timeZone: there is no time zone Europe/Berlim: name one as Europe/Berlin',
+    ]);
+  });
+
   it('refuses a model of a server that there is not', () => {
     expect(problems({ llama: model('llama3', 'nowhere') })).toEqual([
       'models.llama.server: there is no server nowhere: name one of ollama-llama, ollama-summary',

@@ -44,7 +44,11 @@ function configOf(more: Partial<GatewayConfig> = {}): GatewayConfig {
   const config = gatewayConfig({ small: agent.url, other: agent.url }, { statusPage, ...more });
   config.models.other!.server = 'server-small';
   delete config.servers['server-other'];
-  Object.assign(config.servers['server-small']!, { pods: { min: 1, max: 3 }, costPerHour: 1.5 });
+  const windows = {
+    always: { days: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'], from: '00:00', to: '24:00', min: 2 },
+  };
+  const schedule = { timeZone: 'UTC', windows, otherwise: 1 };
+  Object.assign(config.servers['server-small']!, { pods: { min: 1, max: 3 }, schedule, costPerHour: 1.5 });
   return config;
 }
 
@@ -105,7 +109,7 @@ describe('what the page is told', () => {
     const { models, servers, gateways } = await fleetOf(gateway);
     expect(gateways).toEqual({ known: 1, answering: 1 });
     expect(servers).toMatchObject([
-      { name: 'server-small', min: 1, max: 3, costPerHour: 1.5, pods: [{ state: 'ready' }] },
+      { name: 'server-small', min: 1, max: 3, scheduled: 2, costPerHour: 1.5, pods: [{ state: 'ready' }] },
     ]);
     expect(models.map(({ key, name, server }) => [key, name, server])).toEqual([
       ['small', 'team/small:latest', 'server-small'],
