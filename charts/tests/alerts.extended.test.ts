@@ -105,6 +105,24 @@ const certificateOf = (namespace: string, days: number) => ({
     Date.now() / 1000 + days * 86_400,
 });
 
+/** One that goes by a metric that nobody gives, and could do nothing if it had it. */
+const blindAutoscaler = (name: string) => ({
+  apiVersion: 'autoscaling/v2',
+  kind: 'HorizontalPodAutoscaler',
+  metadata: { name },
+  spec: {
+    scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
+    minReplicas: 1,
+    maxReplicas: 1,
+    metrics: [
+      {
+        type: 'External',
+        external: { metric: { name: 'nothing' }, target: { type: 'AverageValue', averageValue: '1' } },
+      },
+    ],
+  },
+});
+
 describe('on a real Prometheus', () => {
   const stack = new AsyncDisposableStack();
   let fleet: Fleet;
@@ -222,6 +240,7 @@ describe('on a real Prometheus', () => {
     const chain = 'add table ip faults; add chain ip faults way { type filter hook forward priority 0; };';
     const rule = `add rule ip faults way ip saddr ${gateway.status.podIP} ip daddr ${ill} tcp dport 8080 reject with tcp reset`;
     await runInNode(node, ['nft', `${chain} ${rule}`]);
+    await fleet.namespace.apply(blindAutoscaler('ollama-busy'));
     const illLoad = load('ill', 2);
     const streams = load('gpu', 2, { stream: true });
     Object.assign(exporter.samples, certificateOf(name(), 10));
@@ -262,7 +281,7 @@ describe('on a real Prometheus', () => {
     await untilFiring(120, 'ModelServerDown critical', 'ModelReplicaEjected warning');
     await kubectl('annotate', 'pod', (await podOf('ill')).metadata.name, 'prometheus.io/scrape-');
     Object.assign(exporter.samples, certificateOf(name(), 2));
-    await untilFiring(60, 'ModelServerMetricsMissing warning');
+    await untilFiring(60, 'ModelServerMetricsMissing warning', 'AutoscalingMetricsMissing warning');
     await Promise.all([broken, stuck]);
     await signal('broken', 'STOP');
     await untilFiring(90, 'HealthChecksFailing warning');
@@ -278,6 +297,7 @@ describe('on a real Prometheus', () => {
   it('resolves every alert when its fault is gone', async () => {
     const node = fleet.namespace.cluster.node;
     await runInNode(node, ['nft', 'delete table ip faults']);
+    await kubectl('delete', 'hpa', 'ollama-busy');
     await inOllama('ill', 'rm -f /models/fill');
     await inOllama(
       'stuck',

@@ -36,12 +36,17 @@ const values = [
  * that the kubelet could tell.
  */
 const silentWhenWell = {
-  records: ['model_reason:rejections:rate5m', 'model:rejections:ratio_increase5m', 'volume:models_free:ratio'],
+  records: [
+    ...['model_reason:rejections:rate5m', 'model:rejections:ratio_increase5m', 'volume:models_free:ratio'],
+    // No server is scaled on demand.
+    'server:schedule:replicas',
+  ],
   panels: [
     'Rejected requests',
     'Room left on the volumes of models',
     'Loads and unloads: unload, {{reason}}',
     'Alerts',
+    'Replicas against demand: scheduled',
   ],
 };
 

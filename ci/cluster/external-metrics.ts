@@ -58,7 +58,7 @@ export async function startExternalMetrics(cluster: Cluster, prometheus: string)
   const end = async () => void (await runInNode(node, endByPid(name)));
   const stop = async () => {
     await end();
-    await kubectl(['delete', '-f', '-'], { input });
+    await kubectl(['delete', '--ignore-not-found', '-f', '-'], { input });
   };
   const up = await until(60_000, 500, async () => {
     const failure = component.failure();

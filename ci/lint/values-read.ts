@@ -32,9 +32,10 @@ const fleet = (server: object, rest: object = {}) => ({
 const models = ['one'];
 
 /** What is scaled on demand, with a window that every change of one completes. */
-const onDemand = (autoscaling: object) => ({
+const onDemand = (autoscaling: object, server: object) => ({
   autoscaling: { signals: 'demand', ...autoscaling },
   serverDefaults: {
+    ...server,
     autoscaling: { alsoCpu: true, schedule: { example: { days: ['mon'], from: '08:00', to: '12:00', min: 1 } } },
   },
 });
@@ -54,15 +55,16 @@ const situations: object[] = [
       inferencePool: { enabled: true, endpointPicker: { service: 'picker' } },
     },
   ),
-  fleet({ models }, onDemand({})),
-  fleet({ models }, onDemand({ engine: 'keda', prometheusUrl: 'http://prometheus:9090' })),
-  fleet({ models }, { serverDefaults: { cache: { mode: 'shared' } } }),
+  fleet({ models }, onDemand({}, { cache: { mode: 'shared' } })),
   ...['timeSlicing', 'mig', 'dra', 'hami'].map((mode) =>
     fleet({ models }, { serverDefaults: { gpu: { mode }, resources: { gpu: 1, gpuMemoryMiB: 8192 } } }),
   ),
   fleet(
     {},
-    { serverDefaults: { models, cache: { mode: 'image', image: { reference: 'registry.example.com/models:1' } } } },
+    onDemand(
+      { engine: 'keda', prometheusUrl: 'http://prometheus:9090' },
+      { models, cache: { mode: 'image', image: { reference: 'registry.example.com/models:1' } } },
+    ),
   ),
   fleet(
     { models, autoscaling: { enabled: false } },

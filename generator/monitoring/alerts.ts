@@ -131,7 +131,9 @@ const servers: RuleGroup<AlertRule> = {
       expr:
         `max by (namespace, server) (label_replace(${inNamespace('kube_horizontalpodautoscaler_status_condition', 'condition="ScalingActive"', 'status="false"')},` +
         ` "server", "$1", "horizontalpodautoscaler", "${marks.prefix}(.+)"))` +
-        ` * on (namespace, server) group_left (release) ${ours('server:replicas:max')} > 0`,
+        ` * on (namespace, server) group_left (release) ${ours('server:replicas:max')} > 0` +
+        // As long as none of its pods is ready there is no CPU to go by: that is the pods' trouble.
+        ` unless ${on('server')} (${ours('server:pods:count')} unless ${on('server')} ${ours('server:replicas_available:max')} > 0)`,
       for: '5m',
       summary: `${server} is not scaled`,
       description:

@@ -211,6 +211,9 @@ export const alertCases: AlertCase[] = [
       // Of the gateway, and of somebody else's.
       ...autoscaler('x-model-management-gateway', 'ScalingActive', always(1)),
       ...autoscaler('gpu', 'ScalingActive', always(1)),
+      // None of its pods is ready.
+      ...autoscaler('x-cpu', 'ScalingActive', always(1)),
+      ...of('server_replicas', { ...gateway, server: 'x-cpu', state: 'known' }, always(0)),
     },
   },
   {
