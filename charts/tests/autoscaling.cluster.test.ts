@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ExternalMetrics, startExternalMetrics } from '../../ci/cluster/external-metrics.ts';
+import { type FakeExporter, startFakeExporter } from '../../ci/cluster/fake-exporters.ts';
 import { type Monitoring, startMonitoring } from '../../ci/cluster/monitoring.ts';
 import type { Resource } from '../../ci/cluster/testing.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
@@ -29,6 +30,8 @@ describe('servers that are scaled on demand', () => {
   let fleet: Fleet;
   let monitoring: Monitoring;
   let metrics: ExternalMetrics;
+  /** Stands for a forecaster. */
+  let exporter: FakeExporter;
   const failures: string[] = [];
   let answered = 0;
 
@@ -102,6 +105,7 @@ describe('servers that are scaled on demand', () => {
       const patch = JSON.stringify({ spec: { behavior: { scaleDown } } });
       await namespace.kubectl(['patch', 'hpa', server, '--type=merge', `--patch=${patch}`]);
     }
+    exporter = stack.use(await startFakeExporter(namespace.cluster.node.layout.hostAddress, {}));
     const rules = await namespace.get('configmap', 'model-management-rules');
     monitoring = stack.use(
       await startMonitoring(namespace.cluster, {
@@ -110,6 +114,7 @@ describe('servers that are scaled on demand', () => {
         ),
         alertmanager: { route: { receiver: 'none' }, receivers: [{ name: 'none' }] },
         namespaces: [namespace.name],
+        targets: { 'fake-forecaster': exporter.target },
         seconds: 1,
       }),
     );
@@ -162,6 +167,23 @@ describe('servers that are scaled on demand', () => {
     await untilReplicas('ollama-zero', 0, 120);
     say(`zero: no pod again ${seconds(over)} s later`);
     expect(failures).toEqual([]);
+  });
+
+  it('have the pods that a forecast asks for before anybody does, as long as it is trusted', async () => {
+    const of = `{namespace="${fleet.namespace.name}",release="fleet",component="forecaster",server="ollama-elastic"}`;
+    const forecast = (trusted: number) =>
+      Object.assign(exporter.samples, {
+        [`server_forecast_replicas${of}`]: 2,
+        [`server_forecast_trusted${of}`]: trusted,
+      });
+    forecast(1);
+    const start = Date.now();
+    await untilReplicas('ollama-elastic', 2, 30);
+    say(`forecast: two pods wanted ${seconds(start)} s after it`);
+    forecast(0);
+    const over = Date.now();
+    await untilReplicas('ollama-elastic', 1, 60);
+    say(`forecast: one pod again ${seconds(over)} s after it was trusted no more`);
   });
 
   it('have the pods that their schedule asks for, from its edge on', async () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Stands for exporters that cannot be had here: of GPUs (DCGM), of a cloud's bill (OpenCost), of certificates (cert-manager). */
+/** Stands for what cannot be had here: exporters of GPUs (DCGM), of a bill (OpenCost), of certificates (cert-manager), a forecaster. */
 export interface FakeExporter extends AsyncDisposable {
   /** `host:port`, for Prometheus. */
   target: string;
