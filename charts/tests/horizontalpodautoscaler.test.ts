@@ -1,4 +1,9 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { root } from '../../ci/tools/paths.ts';
+import { mergeValues } from '../../generator/environment.ts';
 import { fleet, render } from './render.ts';
 
 describe('on CPU', () => {
@@ -139,6 +144,26 @@ describe('on demand', () => {
     expect(await of('1.35.0')).toEqual(spec);
     const { tolerance: _none, ...older } = spec.scaleUp;
     expect(await of('1.34.9')).toEqual({ ...spec, scaleUp: older });
+  });
+
+  test('renders the examples of docs/autoscaling.md, and without a window that null takes away', async () => {
+    const text = readFileSync(path.join(root, 'docs/autoscaling.md'), 'utf8');
+    const examples = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml]) => parse(yaml!));
+    const week = examples.find(({ servers }) => servers);
+    const keda = examples.find(({ autoscaling }) => autoscaling?.engine === 'keda');
+    const demand = { autoscaling: { signals: 'demand' }, monitoring: { rules: { delivery: 'configMap' } } };
+    const rendered = await render(mergeValues(demand, week) as object);
+    expect(rendered.get('HorizontalPodAutoscaler', 'ollama-qwen').spec).toMatchObject({
+      minReplicas: 1,
+      maxReplicas: 5,
+    });
+    const scaled = await render(mergeValues(demand, keda) as object);
+    expect(scaled.all('ScaledObject')).toHaveLength(7);
+    const schedule = { evenings: null, mornings: null, weekends: null };
+    const without = await render(
+      mergeValues(demand, { servers: { 'ollama-summary': { autoscaling: { schedule } } } }) as object,
+    );
+    expect(without.get('HorizontalPodAutoscaler', 'ollama-summary').spec.minReplicas).toBe(2);
   });
 
   test('leaves a server that is switched off as it is, without any schedule', async () => {
