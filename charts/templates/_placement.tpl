@@ -13,7 +13,8 @@ kubernetes.azure.com/scalesetpriority: spot
 Where pods go, as the values and what they run on have it: node selector, tolerations, affinity, spread, and what else a
 pod's spec says about that.
 Takes: scheduling, and optionally server (merged settings, of a server with its GPUs), selector (labels of the pods that are
-spread, as JSON), packWith (labels of the pods whose nodes are preferred, as JSON).
+spread, as JSON), packWith (labels of the pods whose nodes are preferred, as JSON), onDemand (whether these
+pods are those of a server that never run on spot nodes).
 */}}
 {{- define "model-management.placement" -}}
 {{- $scheduling := .scheduling -}}
@@ -73,6 +74,10 @@ affinity:
           labelSelector:
             matchLabels:
               {{- .packWith | fromJson | toYaml | nindent 14 }}
+            # Those that stay off spot nodes would draw the others there, as much as spot nodes do.
+            matchExpressions:
+              - key: {{ include "model-management.onDemandLabel" . }}
+                operator: {{ ternary "Exists" "DoesNotExist" (.onDemand | default false) }}
   {{- end }}
 {{- end }}
 {{- if $scheduling.spread }}

@@ -11,7 +11,7 @@ others do).
 {{- if .onDemand }}{{ $scheduling = mergeOverwrite (deepCopy $scheduling) (dict "capacity" "onDemand") }}{{ end -}}
 {{- $identity := dict "root" .root "component" "server" "server" .it.key "gpu" .it.gpu -}}
 {{- include "model-management.podBasics" (dict "root" .root "scheduling" $scheduling "server" $server
-      "selector" (include "model-management.identity" $identity) "packWith" (include "model-management.kindOfServer" $identity)
+      "selector" (include "model-management.identity" $identity) "packWith" (include "model-management.kindOfServer" $identity) "onDemand" .onDemand
       "serviceAccount" (include "model-management.serversName" .root)) }}
 {{- if include "model-management.gpuIsClaim" $server }}
 resourceClaims:

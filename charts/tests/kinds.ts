@@ -87,7 +87,13 @@ export interface Affinity {
   podAffinity?: {
     preferredDuringSchedulingIgnoredDuringExecution?: {
       weight: number;
-      podAffinityTerm: { topologyKey: string; labelSelector: { matchLabels: Record<string, string> } };
+      podAffinityTerm: {
+        topologyKey: string;
+        labelSelector: {
+          matchLabels: Record<string, string>;
+          matchExpressions: { key: string; operator: string }[];
+        };
+      };
     }[];
     requiredDuringSchedulingIgnoredDuringExecution?: object[];
   };

@@ -48,6 +48,16 @@ describe('pods that never run on spot nodes', () => {
     }
   });
 
+  test('renders packing apart from the others, whom they would draw to their nodes', async () => {
+    const rendered = await render(fleet({ a: { scheduling: { capacity: 'preferSpot', pack: true }, replicas } }));
+    const operators = ['a', 'a-on-demand'].map((name) => {
+      const { podAffinity } = rendered.podTemplates[name]!.spec.affinity!;
+      const [term] = podAffinity!.preferredDuringSchedulingIgnoredDuringExecution!;
+      return term!.podAffinityTerm.labelSelector.matchExpressions;
+    });
+    expect(operators).toEqual([[{ key: capacity, operator: 'DoesNotExist' }], [{ key: capacity, operator: 'Exists' }]]);
+  });
+
   test('renders Service and disruption budget for both', async () => {
     const rendered = await render(fleet({ a: { ...spot, replicas } }));
     const selectors = [

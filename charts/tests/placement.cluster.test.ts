@@ -239,8 +239,8 @@ it('admits the maximum and the pods of a rollout by its quota, and refuses one m
 it('gives a container that says nothing a small share by its limit range, and refuses one larger than all of ours', async () => {
   const { stdout } = await create(stranger(), '--dry-run=server');
   expect(JSON.parse(stdout).spec.containers[0].resources).toEqual({
-    limits: { memory: '512Mi' },
-    requests: { cpu: '100m', memory: '256Mi' },
+    limits: { memory: `${512 * 2 ** 20}` },
+    requests: { cpu: '100m', memory: `${256 * 2 ** 20}` },
   });
   const large = stranger({ limits: { memory: '40001M' } });
   expect((await create(large, '--dry-run=server')).stderr).toContain('maximum memory usage per Container is 40G');
@@ -313,8 +313,15 @@ it('makes room for pods of a higher priority', async () => {
   };
   await namespace.cluster.kubectl(['create', '-f', '-'], { input: JSON.stringify(high) });
   try {
-    // At the minimum one pod of llama is left; strangers take all other GPUs of its kind.
-    await settled('min', await deploy());
+    const llama = async (number: number) => {
+      await namespace.until(`${number} pods of llama`, 120, async () => {
+        const found = (await staying()).filter((pod) => serverOf(pod) === 'ollama-llama');
+        return found.length === number && found.every(isReady);
+      });
+    };
+    // One pod of llama is left; strangers take all other GPUs of its kind.
+    await deploy(atMaximum, { servers: { 'ollama-llama': { replicas: { min: 1, max: 4 } } } });
+    await llama(1);
     await using others = await testNamespace();
     const takers = pools.l40s.map((_, index) => {
       const pod = stranger({ limits: { 'nvidia.com/gpu': 1, cpu: '1', memory: '1Gi' } });
@@ -331,13 +338,10 @@ it('makes room for pods of a higher priority', async () => {
       60,
       async () => (await others.list('pods')).filter(isReady).length === pools.l40s.length - 1,
     );
-    const start = await deploy({
+    const start = await deploy(atMaximum, {
       servers: { 'ollama-llama': { replicas: { min: 3, max: 4 }, scheduling: { priorityClassName } } },
     });
-    await namespace.until('three pods of llama', 120, async () => {
-      const llama = (await staying()).filter((pod) => serverOf(pod) === 'ollama-llama');
-      return llama.length === 3 && llama.every(isReady);
-    });
+    await llama(3);
     const left = (await others.list('pods')).filter(isReady).length;
     console.log(
       `preemption: 3 pods of llama in ${Math.round((performance.now() - start) / 1000)} s; ${left} of ${takers.length - 1} takers left`,

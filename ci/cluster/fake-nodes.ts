@@ -113,9 +113,23 @@ export async function startFakeNodes(cluster: Cluster): Promise<FakeNodes> {
     },
     takeAway: async (names) => {
       await kubectl(['cordon', ...names]);
-      for (const name of names) {
-        const onIt = ['--all-namespaces', '--field-selector', `spec.nodeName=${name}`];
-        await kubectl(['delete', 'pods', ...onIt, '--grace-period=0', '--force', '--wait=false']);
+      const jsonpath = '{range .items[*]}{.spec.nodeName} {.metadata.namespace} {.metadata.name}{"\\n"}{end}';
+      const pods = (await kubectl(['get', 'pods', '--all-namespaces', '--output', `jsonpath=${jsonpath}`]))
+        .split('\n')
+        .map((line) => line.split(' ') as [node: string, namespace: string, pod: string])
+        .filter(([on]) => names.includes(on));
+      for (const [namespace, ours] of Object.entries(Object.groupBy(pods, ([, namespace]) => namespace))) {
+        const which = ours!.map(([, , pod]) => pod);
+        await kubectl([
+          '--namespace',
+          namespace,
+          'delete',
+          'pods',
+          '--grace-period=0',
+          '--force',
+          '--wait=false',
+          ...which,
+        ]);
       }
       await remove(names);
     },
