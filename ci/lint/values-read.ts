@@ -40,14 +40,15 @@ const onDemand = (autoscaling: object, server: object) => ({
   },
 });
 
+const gpu = (mode: string, gpuMemoryMiB = 8192) => ({ gpu: { mode }, resources: { gpu: 1, gpuMemoryMiB } });
+
 /** Deployments in one of which each value makes a difference. */
 const situations: object[] = [
-  fleet({ models }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
   fleet(
     { models },
     { serverDefaults: { replicas: { min: 2, max: 4, onDemand: 1 }, scheduling: { capacity: 'preferSpot' } } },
   ),
-  fleet({ models, resources: { gpu: 1 } }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
+  fleet({ models, ...gpu('timeSlicing') }, { serverDefaults: { replicas: { min: 2, max: 4 } } }),
   fleet(
     { models: ['one', 'two', 'urgent', 'patient'] },
     {
@@ -56,9 +57,7 @@ const situations: object[] = [
     },
   ),
   fleet({ models }, onDemand({}, { cache: { mode: 'shared' } })),
-  ...['timeSlicing', 'mig', 'dra', 'hami'].map((mode) =>
-    fleet({ models }, { serverDefaults: { gpu: { mode }, resources: { gpu: 1, gpuMemoryMiB: 8192 } } }),
-  ),
+  ...[gpu('hami', 0), gpu('dra')].map((serverDefaults) => fleet({ models }, { serverDefaults })),
   fleet(
     {},
     onDemand(
@@ -69,6 +68,7 @@ const situations: object[] = [
   fleet(
     { models, autoscaling: { enabled: false } },
     {
+      serverDefaults: gpu('mig'),
       gateway: { autoscaling: { enabled: false } },
       modelRegistry: { host: 'registry.example.com' },
       monitoring: { dashboards: { delivery: 'grafanaDashboard' } },
