@@ -388,6 +388,6 @@ it('puts servers on CPUs on fewer nodes than the default settings do', async () 
     expect(used.pack).toBeLessThan(used['default settings']!);
     expect(used['pack, MostAllocated']).toBeLessThanOrEqual(used.pack!);
   } finally {
-    await runInNode(machine, ['sh', '-c', "kill $(pgrep -f 'kube-scheduler --config')"]);
+    await runInNode(machine, ['sh', '-c', "kill $(pgrep -f 'kube-scheduler [-]-config')"]);
   }
 });
