@@ -26,7 +26,7 @@ metric (its name as an external metric, by docs/autoscaling.md) and record (what
 scaleUp:
   stabilizationWindowSeconds: 0
   {{- /* A signal in pods that wants 21 where there are 20 is within the usual tolerance, and would be ignored. */}}
-  {{- if semverCompare ">=1.35.0-0" .root.Capabilities.KubeVersion.Version }}
+  {{- if and (eq .root.Values.autoscaling.signals "demand") (semverCompare ">=1.35.0-0" .root.Capabilities.KubeVersion.Version) }}
   tolerance: 0
   {{- end }}
   selectPolicy: Max

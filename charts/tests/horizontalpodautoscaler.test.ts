@@ -47,6 +47,12 @@ describe('on CPU', () => {
     expect(rendered.all('HorizontalPodAutoscaler')).toEqual([]);
   });
 
+  test('has the usual tolerance, since a use of CPU is never the same for long', async () => {
+    const { behavior } = (await render(fleet({ a: {} }))).get('HorizontalPodAutoscaler', 'a').spec;
+    expect(behavior.scaleUp).not.toHaveProperty('tolerance');
+    expect(behavior.scaleDown.stabilizationWindowSeconds).toBe(300);
+  });
+
   test('takes no notice of a schedule', async () => {
     const schedule = { night: { days: ['mon'], from: '20:00', to: '07:00', min: 0 } };
     const rendered = await render(fleet({ a: { replicas: { min: 2, max: 3 }, autoscaling: { schedule } } }));
