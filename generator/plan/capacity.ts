@@ -48,8 +48,8 @@ export function roomOf(instance: Instance): Resources {
 
 export const kinds = ['cpu', 'memory', 'gpus', 'pods'] as const satisfies (keyof Resources)[];
 
-/** Whether so much fits into so much. */
-export const fitsInto = (need: Resources, room: Resources) => kinds.every((kind) => need[kind] <= room[kind]);
+/** Whether so much fits into so much. (Parts of a GPU add up to a whole one but for the last digit.) */
+export const fitsInto = (need: Resources, room: Resources) => kinds.every((kind) => need[kind] <= room[kind] + 1e-9);
 
 /** The largest part that a need takes of any resource of a room, from 0; Infinity where the room has none of one. */
 export const shareOf = (need: Resources, room: Resources) =>

@@ -2,10 +2,9 @@ import { registryMistakes } from '../checks.ts';
 import type { Environment } from '../environment.ts';
 import type { GpuType } from '../gpus.ts';
 import type { Registry } from '../registry.ts';
-import { type Item, type PackedNode, pack } from './pack.ts';
 import { type Assumptions, type Bill, billOf } from './plan.ts';
 import type { Prices } from './prices.ts';
-import { add, itemsOf, offersOf, type Purchase, type Range, times, usdPerHourOf } from './purchase.ts';
+import { add, type BoughtNode, buy, type Purchase, purchases, times, usdOf } from './purchase.ts';
 import { type Release, releaseOf, type Workload } from './workload.ts';
 
 /** A choice that saves money, and what it costs otherwise. */
@@ -19,7 +18,7 @@ export interface NearPlan {
   purchase: Purchase;
   givesUp: string[];
   bill: Bill;
-  nodes: PackedNode[];
+  nodes: BoughtNode[];
 }
 
 interface Choice {
@@ -49,36 +48,39 @@ export async function nearestPlan(
       .map((workload) => onGpu(workload, release, registry, name, environment, prices)),
     gateways(release),
   ];
-  const packed = new Map<string, Promise<PackedNode[]>>();
+  const packed = new Map<string, Promise<BoughtNode[]>>();
   /** What choices have in common is packed once: each type of GPU by itself, as the packing does. */
-  const packOnce = async (workloads: Workload[], purchase: Purchase): Promise<PackedNode[]> => {
-    const ofType = [...Map.groupBy(workloads, ({ gpuType }) => gpuType).values()];
-    const parts = ofType.map((some) => {
-      const items: Item[] = some.flatMap((workload) => itemsOf(workload, workload.pods.min, purchase));
-      const key = JSON.stringify([purchase, items.filter(({ count }) => count > 0)]);
+  const packOnce = async (workloads: Workload[], purchase: Purchase): Promise<BoughtNode[]> => {
+    const parts = [...Map.groupBy(workloads, ({ gpuType }) => gpuType).values()].map((some) => {
+      const key = JSON.stringify([purchase, some]);
       if (!packed.has(key))
         packed.set(
           key,
-          pack(items, offersOf(prices, purchase)).then(({ nodes }) => nodes),
+          buy(some, 'min', prices, purchase).then(({ nodes }) => nodes),
         );
       return packed.get(key)!;
     });
     return (await Promise.all(parts)).flat();
   };
+
   let best: (NearPlan & { weight: number; middle: number }) | undefined;
-  for (const { purchase, allOnSpot, givesUp: given } of waysToPay(release)) {
-    const usdOf = (nodes: PackedNode[]): Range => usdPerHourOf(nodes, purchase, prices);
-    for (const choice of combinations(groups)) {
-      const workloads = allOnSpot ? choice.workloads.map((one) => ({ ...one, firmPods: 0 })) : choice.workloads;
-      const awake = workloads.map(({ sleeps: _, ...workload }) => workload);
-      const asleep = workloads.filter(({ sleeps }) => !sleeps);
+  const ways: [Purchase, GivenUp[]][] = purchases.map((purchase) => [purchase, purchaseCosts[purchase]]);
+  const kept = release.workloads.filter(({ onDemand }) => onDemand.min > 0).map(({ name }) => name);
+  if (kept.length > 0)
+    ways.push(['spot', [...purchaseCosts.spot, { what: `nodes on demand for ${kept.join(', ')}`, weight: 2 }]]);
+  for (const [way, [purchase, costs]] of ways.entries()) {
+    for (const combination of combinations(groups)) {
+      const choice =
+        way < purchases.length ? combination : { ...combination, workloads: combination.workloads.map(onSpotWhole) };
+      const awake = choice.workloads.map(({ sleeps: _, ...workload }) => workload);
+      const asleep = choice.workloads.filter(({ sleeps }) => !sleeps);
       const nodes = await packOnce(awake, purchase);
       const busy = assumptions.busyHours / 168;
-      const usd = workloads.some(({ sleeps }) => sleeps)
-        ? add(times(usdOf(nodes), busy), times(usdOf(await packOnce(asleep, purchase)), 1 - busy))
-        : usdOf(nodes);
+      const usd = choice.workloads.some(({ sleeps }) => sleeps)
+        ? add(times(usdOf(nodes, prices), busy), times(usdOf(await packOnce(asleep, purchase), prices), 1 - busy))
+        : usdOf(nodes, prices);
       const bill = billOf({ ...release, workloads: awake }, 'min', { nodes, usdPerHour: usd }, prices, assumptions);
-      const givesUp = [...given, ...choice.givesUp];
+      const givesUp = [...costs, ...choice.givesUp];
       const weight = givesUp.reduce((sum, given) => sum + given.weight, 0);
       const middle = (bill.total.low + bill.total.high) / 2;
       if (!best || better({ weight, middle }, best, budgetUsd)) {
@@ -101,31 +103,11 @@ function better(
   return one.weight < other.weight || (one.weight === other.weight && one.middle < other.middle);
 }
 
-interface WayToPay {
-  purchase: Purchase;
-  /** Whether what stays off spot nodes goes there as well. */
-  allOnSpot?: true;
-  givesUp: GivenUp[];
-}
-
-function waysToPay({ workloads }: Release): WayToPay[] {
-  const spot = { what: 'nodes that are taken away at two minutes’ notice (spot)', weight: 1 };
-  const firm = workloads.filter(({ firmPods }) => firmPods > 0).map(({ name }) => name);
-  return [
-    { purchase: 'onDemand', givesUp: [] },
-    { purchase: 'commitment', givesUp: [{ what: 'a commitment of a year to what runs now', weight: 2 }] },
-    { purchase: 'spot', givesUp: [spot] },
-    ...(firm.length > 0
-      ? [
-          {
-            purchase: 'spot' as const,
-            allOnSpot: true as const,
-            givesUp: [spot, { what: `nodes on demand for pods of ${firm.join(', ')}`, weight: 2 }],
-          },
-        ]
-      : []),
-  ];
-}
+const purchaseCosts: Record<Purchase, GivenUp[]> = {
+  onDemand: [],
+  commitment: [{ what: 'a commitment of a year to what runs now', weight: 2 }],
+  spot: [{ what: 'nodes that are taken away at two minutes’ notice (spot)', weight: 1 }],
+};
 
 /** A workload, and whether it has no pod outside of busy hours. */
 type Sleeper = Workload & { sleeps?: true };
@@ -144,7 +126,13 @@ function* combinations(groups: SleeperChoice[][]): Generator<SleeperChoice> {
   }
 }
 
-const withFewest = (workload: Workload, min: number): Workload => ({ ...workload, pods: { ...workload.pods, min } });
+const onSpotWhole = <T extends Workload>(workload: T): T => ({ ...workload, onDemand: { min: 0, max: 0 } });
+
+const withFewest = (workload: Workload, min: number): Workload => ({
+  ...workload,
+  pods: { ...workload.pods, min },
+  onDemand: { ...workload.onDemand, min: Math.min(min, workload.onDemand.min) },
+});
 
 /** The servers on CPUs: as they are, with one pod each, or all models on one server. */
 function onCpu(release: Release, registry: Registry, name: string, environment: Environment): SleeperChoice[] {

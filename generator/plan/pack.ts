@@ -8,8 +8,6 @@ export interface Item {
   need: Resources;
   /** Type of its GPUs; none for pods that go to nodes without any. */
   gpuType?: string;
-  /** Whether they are to be on spot nodes; else on any other. */
-  spot?: boolean;
   count: number;
 }
 
@@ -20,7 +18,6 @@ export interface Offer {
   /** What it has for these pods. */
   room: Resources;
   gpuType?: string;
-  spot?: boolean;
 }
 
 export interface PackedNode {
@@ -54,7 +51,7 @@ interface Pattern {
  * The cheapest nodes that hold all pods, as near as the search comes, with a bound that tells how near that is.
  *
  * This is cutting stock with several resources and several lengths of stock. Nodes with GPUs are for pods that ask for GPUs of their
- * type (they are tainted), and spot nodes for those that may be taken away, so each of these is a problem of its own. Few pods: all ways to fill a node, and the best mix of them is
+ * type (they are tainted), so each type is a problem of its own. Few pods: all ways to fill a node, and the best mix of them is
  * exact. Many: a linear program over the ways found so far, whose prices for the shapes tell which further way would pay
  * (column generation, Gilmore and Gomory 1961), until none does; that optimum bounds every packing from below, and rounding it makes one.
  *
@@ -62,12 +59,13 @@ interface Pattern {
  */
 export async function pack(items: Item[], offers: Offer[]): Promise<Packing> {
   const wanted = items.filter(({ count }) => count > 0);
-  const kindOf = ({ gpuType, spot = false }: Item | Offer) => `${gpuType} ${spot}`;
+  const types = [...new Set(wanted.map(({ gpuType }) => gpuType))];
   const packings: Packing[] = [];
-  for (const [kind, ofKind] of Map.groupBy(wanted, kindOf)) {
-    const fitting = offers.filter((offer) => kindOf(offer) === kind);
-    for (const item of ofKind) refuseHomeless(item, fitting);
-    packings.push(await packOneKind(shapesOf(ofKind), undominated(fitting)));
+  for (const type of types) {
+    const ofType = wanted.filter(({ gpuType }) => gpuType === type);
+    const fitting = offers.filter(({ gpuType }) => gpuType === type);
+    for (const item of ofType) refuseHomeless(item, fitting);
+    packings.push(await packOneKind(shapesOf(ofType), undominated(fitting)));
   }
   return {
     nodes: packings.flatMap(({ nodes }) => nodes),
@@ -223,7 +221,9 @@ function cheapestExactly(shapes: Shape[], offers: Offer[]): Pattern[] | undefine
 
 /** The most pods of a need that fit into what is left of a room. */
 const mostOf = (need: Resources, left: Resources) =>
-  Math.min(...kinds.map((kind) => (need[kind] === 0 ? Number.POSITIVE_INFINITY : Math.floor(left[kind] / need[kind]))));
+  Math.min(
+    ...kinds.map((kind) => (need[kind] === 0 ? Number.POSITIVE_INFINITY : Math.floor(left[kind] / need[kind] + 1e-9))),
+  );
 
 const without = (left: Resources, need: Resources, count: number): Resources => ({
   cpu: left.cpu - count * need.cpu,

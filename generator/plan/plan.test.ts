@@ -1,7 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Scheduling } from '../../schema/placement.ts';
-import type { Server } from '../../schema/values.ts';
-import { mergeValues } from '../environment.ts';
 import { loadEnvironments } from '../environments.ts';
 import { loadRegistry, type Registry } from '../registry.ts';
 import { askedTable } from './asked.ts';
@@ -14,7 +11,7 @@ import { purchases } from './purchase.ts';
 import { asMarkdown, asText, sectionsOf } from './report.ts';
 import { nodesPicture } from './svg.ts';
 import { changed } from './what-if.ts';
-import { releaseOf, releaseValues } from './workload.ts';
+import { releaseOf } from './workload.ts';
 
 let registry: Registry;
 let environments: Awaited<ReturnType<typeof loadEnvironments>>;
@@ -22,13 +19,6 @@ let plan: Plan;
 const prices = listPrices();
 
 const release = (name: string, of = registry) => releaseOf(of, name, environments[name]!);
-
-/** What the values of production say of a server, or of the gateway. */
-function settings(name: string): { scheduling: Scheduling; replicas: { onDemand?: number } } {
-  const { values } = releaseValues(registry, environments.production!);
-  if (name === 'gateway') return { scheduling: values.gateway.scheduling, replicas: {} };
-  return mergeValues(values.serverDefaults, values.servers[name]) as Server;
-}
 
 beforeAll(async () => {
   registry = await loadRegistry();
@@ -60,22 +50,6 @@ describe('what a release asks for', () => {
 });
 
 describe('a plan', () => {
-  test('leaves on demand, when it pays for spot, what may not be taken away, and the first pods of what may', () => {
-    for (const [size, end] of [
-      ['minimum', 'min'],
-      ['maximum', 'max'],
-    ] as const) {
-      const { nodes } = plan.nodes.spot[size];
-      const onDemand = nodes.filter(({ offer }) => !offer.spot).flatMap(({ pods }) => pods);
-      for (const { name, pods } of plan.release.workloads) {
-        const { scheduling, replicas } = settings(name);
-        const firm = scheduling.capacity === 'onDemand' ? pods[end] : (replicas.onDemand ?? 0);
-        expect([name, onDemand.filter((pod) => pod === name).length]).toEqual([name, firm]);
-      }
-    }
-    expect(plan.nodes.spot.minimum.nodes.some(({ offer }) => offer.spot)).toBe(true);
-  });
-
   test('has every pod on a node, at either end and for every way to pay', () => {
     for (const purchase of purchases) {
       for (const [size, end] of [
@@ -123,6 +97,42 @@ describe('a plan', () => {
       expect(spot[size].total.high).toBeLessThan(onDemand[size].total.low);
       expect(commitment[size].total.high).toBeLessThan(onDemand[size].total.low);
     }
+  });
+});
+
+describe('a plan on spot', () => {
+  test('has what never goes to spot nodes on demand: by its capacity, or so many of its pods', () => {
+    const { nodes } = plan.nodes.spot.minimum;
+    const podsOn = (purchase: string) => nodes.filter((node) => node.purchase === purchase).flatMap(({ pods }) => pods);
+    const { workloads } = plan.release;
+    expect(workloads.some(({ onDemand, pods }) => onDemand.min > 0 && onDemand.min < pods.min)).toBe(true);
+    for (const { name, pods, onDemand } of workloads) {
+      expect(podsOn('onDemand').filter((pod) => pod === name)).toHaveLength(onDemand.min);
+      expect(podsOn('spot').filter((pod) => pod === name)).toHaveLength(pods.min - onDemand.min);
+    }
+  });
+});
+
+describe('servers that share GPUs', () => {
+  const withMode = (gpu: object) => ({
+    ...environments.production!,
+    values: {
+      ...environments.production!.values,
+      servers: { 'ollama-gpt-oss': { gpu, replicas: { min: 3 }, resources: { memory: '4G' } } },
+    },
+  });
+
+  test('take their part of one, so that several are on a node', async () => {
+    const sliced = releaseOf(registry, 'production', withMode({ mode: 'timeSlicing', sharedBy: 3 }));
+    expect(sliced.workloads.find(({ name }) => name === 'ollama-gpt-oss')!.need.gpus).toBeCloseTo(1 / 3, 9);
+    const { nodes } = (await planOf(sliced, prices)).nodes.onDemand.minimum;
+    expect(nodes.some(({ pods }) => pods.filter((pod) => pod === 'ollama-gpt-oss').length === 3)).toBe(true);
+  });
+
+  test('are refused in modes that the plan does not know', () => {
+    expect(() => releaseOf(registry, 'production', withMode({ mode: 'hami' }))).toThrow(
+      'servers.ollama-gpt-oss: gpu.mode is hami, and the plan knows whole GPUs and equal parts of them',
+    );
   });
 });
 

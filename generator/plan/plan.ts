@@ -1,17 +1,7 @@
 import { type kinds, shareOf } from './capacity.ts';
-import { type PackedNode, pack } from './pack.ts';
+import type { PackedNode } from './pack.ts';
 import type { Prices } from './prices.ts';
-import {
-  add,
-  itemsOf,
-  offersOf,
-  type Purchase,
-  purchases,
-  type Range,
-  range,
-  times,
-  usdPerHourOf,
-} from './purchase.ts';
+import { add, type BoughtNode, buy, type Purchase, purchases, type Range, range, times, usdOf } from './purchase.ts';
 import type { Release, Workload } from './workload.ts';
 
 /** Hours that clouds count a month as. */
@@ -34,7 +24,7 @@ export type Size = (typeof sizes)[number];
 
 /** Nodes with their pods, and what they cost. */
 export interface NodePlan {
-  nodes: PackedNode[];
+  nodes: BoughtNode[];
   usdPerHour: Range;
   /** What it costs more than the bound that no packing is cheaper than, in percent of that; the bound itself at the same prices. */
   gapPercent: number;
@@ -81,19 +71,19 @@ export async function planOf(release: Release, prices: Prices, assumptions: Assu
 }
 
 async function nodesOf(release: Release, end: 'min' | 'max', prices: Prices, purchase: Purchase): Promise<NodePlan> {
-  const items = release.workloads.flatMap((workload) => itemsOf(workload, workload.pods[end], purchase));
-  const packing = await pack(items, offersOf(prices, purchase));
+  const { nodes, usdPerHour, lowerBound } = await buy(release.workloads, end, prices, purchase);
   return {
-    nodes: packing.nodes,
-    usdPerHour: usdPerHourOf(packing.nodes, purchase, prices),
-    lowerBoundUsdPerHour: packing.lowerBound,
-    gapPercent: packing.lowerBound > 0 ? 100 * Math.max(0, packing.usdPerHour / packing.lowerBound - 1) : 0,
+    nodes,
+    usdPerHour: usdOf(nodes, prices),
+    lowerBoundUsdPerHour: lowerBound,
+    gapPercent: lowerBound > 0 ? 100 * Math.max(0, usdPerHour / lowerBound - 1) : 0,
   };
 }
 
 function committed(plan: NodePlan, prices: Prices): NodePlan {
+  const nodes = plan.nodes.map((node) => ({ ...node, purchase: 'commitment' as const }));
   const bound = plan.lowerBoundUsdPerHour * (1 - prices.commitment.savingsPercent.low / 100);
-  return { ...plan, usdPerHour: usdPerHourOf(plan.nodes, 'commitment', prices), lowerBoundUsdPerHour: bound };
+  return { ...plan, nodes, usdPerHour: usdOf(nodes, prices), lowerBoundUsdPerHour: bound };
 }
 
 /** The system's own disk of each node, in GiB: an assumption, for Ollama's image is 4 of them. */

@@ -1,5 +1,5 @@
 import { roomOf } from './capacity.ts';
-import type { Item, Offer, PackedNode } from './pack.ts';
+import { type Offer, type PackedNode, pack } from './pack.ts';
 import type { Instance, Prices } from './prices.ts';
 import type { Workload } from './workload.ts';
 
@@ -34,34 +34,56 @@ export function usdPerHour({ usdPerHour, spot }: Instance, purchase: Purchase, {
   return range(spare, spare * (1 - fallbackShare) + usdPerHour * fallbackShare);
 }
 
-/** What nodes can be had for the pods of a release, at the upper end of what they cost; beside spot nodes, those on demand. */
+/** What nodes can be had for the pods of a release, at the upper end of what they cost. */
 export function offersOf(prices: Prices, purchase: Purchase): Offer[] {
-  const offers = Object.entries(prices.instances).map(([type, instance]) => ({
+  return Object.entries(prices.instances).map(([type, instance]) => ({
     type,
     usdPerHour: usdPerHour(instance, purchase, prices).high,
     room: roomOf(instance),
     ...(instance.gpu && { gpuType: instance.gpu.type }),
   }));
-  if (purchase !== 'spot') return offers;
-  return [...offers.map((offer) => ({ ...offer, spot: true })), ...offersOf(prices, 'onDemand')];
 }
 
-/** The pods of a workload, so many of them, that nodes are wanted for: those that stay off spot nodes, and the others. */
-export function itemsOf({ name, need, gpuType, firmPods }: Workload, count: number, purchase: Purchase): Item[] {
-  const item = { name, need, ...(gpuType && { gpuType }) };
-  if (purchase !== 'spot') return [{ ...item, count }];
-  const firm = Math.min(count, firmPods);
-  return [
-    { ...item, count: firm },
-    { ...item, spot: true, count: count - firm },
-  ];
+/** A node, and how it is paid for: of a fleet on spot, what must not be taken away is on demand. */
+export interface BoughtNode extends PackedNode {
+  purchase: Purchase;
 }
 
-/** US dollars an hour for nodes that were packed for a way to pay. */
-export function usdPerHourOf(nodes: PackedNode[], purchase: Purchase, prices: Prices): Range {
-  const paid = ({ spot }: Offer) => (purchase === 'spot' && !spot ? 'onDemand' : purchase);
-  return nodes.reduce(
-    (sum, { offer }) => add(sum, usdPerHour(prices.instances[offer.type]!, paid(offer), prices)),
-    range(0),
-  );
+/** Nodes that hold pods, and what no others cost less than, both in US dollars an hour at the upper end. */
+export interface Bought {
+  nodes: BoughtNode[];
+  usdPerHour: number;
+  lowerBound: number;
 }
+
+/**
+ * The cheapest nodes for the fewest or most pods of some workloads. For spot, the pods that never go there have nodes of their own.
+ * Throws where a pod fits no node.
+ */
+export async function buy(
+  workloads: Workload[],
+  end: 'min' | 'max',
+  prices: Prices,
+  purchase: Purchase,
+): Promise<Bought> {
+  const bought = async (as: Purchase, count: (workload: Workload) => number): Promise<Bought> => {
+    const items = workloads.map((workload) => {
+      const { name, need, gpuType } = workload;
+      return { name, need, ...(gpuType && { gpuType }), count: count(workload) };
+    });
+    const { nodes, ...cost } = await pack(items, offersOf(prices, as));
+    return { nodes: nodes.map((node) => ({ ...node, purchase: as })), ...cost };
+  };
+  if (purchase !== 'spot') return bought(purchase, ({ pods }) => pods[end]);
+  const kept = await bought('onDemand', ({ onDemand }) => onDemand[end]);
+  const spare = await bought('spot', ({ pods, onDemand }) => pods[end] - onDemand[end]);
+  return {
+    nodes: [...kept.nodes, ...spare.nodes],
+    usdPerHour: kept.usdPerHour + spare.usdPerHour,
+    lowerBound: kept.lowerBound + spare.lowerBound,
+  };
+}
+
+/** What nodes cost together, US dollars an hour. */
+export const usdOf = (nodes: BoughtNode[], prices: Prices): Range =>
+  nodes.map(({ offer, purchase }) => usdPerHour(prices.instances[offer.type]!, purchase, prices)).reduce(add, range(0));

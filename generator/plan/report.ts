@@ -2,10 +2,9 @@ import { type AskedRow, hopedUsd } from './asked.ts';
 import type { Fit } from './fit.ts';
 import { money, usd } from './money.ts';
 import type { NearPlan } from './nearest.ts';
-import type { PackedNode } from './pack.ts';
 import { type Bill, idlePercent, type Plan, type Size, sizes } from './plan.ts';
 import type { Prices } from './prices.ts';
-import { fallbackShare, type Purchase, purchases } from './purchase.ts';
+import { type BoughtNode, fallbackShare, type Purchase, purchases } from './purchase.ts';
 
 /** A heading, rows of cells of which the first has the names of the columns, and what is to be said below. */
 export interface Section {
@@ -30,10 +29,11 @@ const purchaseNames: Record<Purchase, string> = {
   commitment: 'commitment of a year',
 };
 
-/** `2 × m7i.2xlarge, 1 × g6e.2xlarge`, dearest first; beside spot nodes, it is said which are on demand. */
-export function nodesInWords(nodes: PackedNode[]): string {
-  const anySpot = nodes.some(({ offer }) => offer.spot);
-  const name = ({ offer }: PackedNode) => `${offer.type}${anySpot && !offer.spot ? ' on demand' : ''}`;
+/** `2 × m7i.2xlarge, 1 × g6e.2xlarge`, dearest first. */
+export function nodesInWords(nodes: BoughtNode[]): string {
+  const mixed = new Set(nodes.map(({ purchase }) => purchase)).size > 1;
+  const name = ({ offer, purchase }: BoughtNode) =>
+    `${offer.type}${mixed && purchase === 'onDemand' ? ' on demand' : ''}`;
   const types = [...Map.groupBy(nodes, name).entries()];
   types.sort(([, a], [, b]) => b[0]!.offer.usdPerHour - a[0]!.offer.usdPerHour);
   return types.map(([type, same]) => `${same.length} × ${type}`).join(', ');
@@ -115,7 +115,7 @@ function billSection({ bills, assumptions }: Plan): Section {
     ],
     notes: [
       `minimum, maximum: every server has its fewest or most pods all month. average: its most for ${assumptions.busyHours} hours a week, its fewest for the rest (--busy-hours).`,
-      `spot: from spot nodes alone to on demand for ${percent(fallbackShare * 100)} of the time.`,
+      `spot: from spot nodes alone to on demand for ${percent(fallbackShare * 100)} of the time. What never goes to spot nodes (scheduling.capacity, replicas.onDemand) is on demand.`,
     ],
   };
 }

@@ -1,4 +1,3 @@
-import type { Scheduling } from '../../schema/placement.ts';
 import type { Server, Values } from '../../schema/values.ts';
 import { type Environment, environmentOverrides, mergeValues } from '../environment.ts';
 import { fleetOf } from '../fleet.ts';
@@ -15,8 +14,8 @@ export interface Workload {
   /** Keys of its models; none for the gateway. */
   models: string[];
   pods: { min: number; max: number };
-  /** The first so many of them stay off spot nodes. */
-  firmPods: number;
+  /** How many of them never go to spot nodes. */
+  onDemand: { min: number; max: number };
   need: Resources;
   gpuType?: GpuType;
   /** A volume of its own for each pod, in GiB; 0 for none. */
@@ -41,8 +40,7 @@ export function releaseValues(registry: Registry, environment: Environment): { r
 }
 
 /**
- * What a release asks of a cluster. Throws where values ask for GPUs that are shared in some way (MIG and the like): a node
- * has whole ones here.
+ * What a release asks of a cluster. Throws where a server has its GPUs in a mode that the plan does not know (MIG, DRA, HAMi).
  */
 export function releaseOf(registry: Registry, name: string, environment: Environment): Release {
   const { registry: own, values } = releaseValues(registry, environment);
@@ -70,26 +68,33 @@ export function releaseOf(registry: Registry, name: string, environment: Environ
  */
 function workloadOf(name: string, server: Server, { agent }: Values, gpuType: GpuType | undefined): Workload {
   const { resources, replicas, cache, scheduling } = server;
-  if (resources.gpu > 0 && resources.gpuResource !== 'nvidia.com/gpu') {
-    throw new Error(
-      `servers.${name}: asks for ${resources.gpuResource}, and the plan knows whole GPUs (nvidia.com/gpu): leave it out with enabled: false`,
-    );
-  }
-  const type = resources.gpu > 0 ? (gpuType ?? smallestGpu(resources.gpuMemoryMiB)) : undefined;
+  const gpus = gpusOf(name, server);
+  const type = gpus > 0 ? (gpuType ?? smallestGpu(resources.gpuMemoryMiB)) : undefined;
   return {
     name,
     models: server.models,
     pods: { min: replicas.min, max: replicas.max },
-    firmPods: firmPodsOf(scheduling, replicas.onDemand),
+    onDemand: neverOnSpot(replicas, scheduling.capacity === 'onDemand' ? replicas.max : replicas.onDemand),
     need: {
       cpu: millicores(resources.cpuRequest || resources.cpu) + millicores(agent.resources.cpu),
       memory: mebibytes(resources.memory) + mebibytes(agent.resources.memory),
-      gpus: resources.gpu,
+      gpus,
       pods: 1,
     },
     ...(type && { gpuType: type }),
     volumeGiB: cache.mode === 'ephemeral' ? gibibytes(cache.size) : 0,
   };
+}
+
+/** GPUs that a pod takes of a node's: whole ones, or its part of one that the device plugin shares out. Throws for what needs more than that. */
+function gpusOf(name: string, { resources, gpu }: Server): number {
+  if (resources.gpu === 0) return 0;
+  if (gpu.mode === 'exclusive' || gpu.mode === 'shared') return resources.gpu;
+  if (gpu.mode === 'timeSlicing' || gpu.mode === 'mps') return resources.gpu / gpu.sharedBy;
+  throw new Error(
+    `servers.${name}: gpu.mode is ${gpu.mode}, and the plan knows whole GPUs and equal parts of them: ` +
+      'leave the server out with enabled: false, or plan it as exclusive',
+  );
 }
 
 /** For a server that stands in values alone: the GPU with the least memory that is enough. */
@@ -101,17 +106,18 @@ function smallestGpu(memoryMiB: number): GpuType {
   );
 }
 
-/** All of them where the server says so. What goes wherever there is room may be on spot nodes, if there are any without a taint. */
-function firmPodsOf({ capacity }: Scheduling, onDemand = 0): number {
-  return capacity === 'onDemand' ? Number.POSITIVE_INFINITY : onDemand;
-}
+const neverOnSpot = (pods: { min: number; max: number }, most: number) => ({
+  min: Math.min(pods.min, most),
+  max: Math.min(pods.max, most),
+});
 
 function gatewayOf({ gateway: { replicas, resources, autoscaling, scheduling } }: Values): Workload {
+  const pods = { min: replicas.min, max: autoscaling.enabled ? replicas.max : replicas.min };
   return {
     name: 'gateway',
     models: [],
-    pods: autoscaling.enabled ? replicas : { min: replicas.min, max: replicas.min },
-    firmPods: firmPodsOf(scheduling),
+    pods,
+    onDemand: neverOnSpot(pods, scheduling.capacity === 'onDemand' ? pods.max : 0),
     need: { cpu: millicores(resources.cpu), memory: mebibytes(resources.memory), gpus: 0, pods: 1 },
     volumeGiB: 0,
   };
