@@ -3,6 +3,8 @@ import { model, registryOf } from '../ci/testing/registry.ts';
 import type { ScheduleWindow } from '../schema/autoscaling.ts';
 import { registryMistakes } from './checks.ts';
 import { fleetOf } from './fleet.ts';
+import { outputsOf } from './outputs.ts';
+import { loadRegistry } from './registry.ts';
 import { isTimeZone, offHours } from './schedules.ts';
 import { valuesOf } from './values.ts';
 
@@ -78,6 +80,15 @@ describe('a schedule', () => {
 
 it('knows the names of time zones', () => {
   expect(['UTC', 'America/New_York', 'Europe/Berlim'].filter(isTimeZone)).toEqual(['UTC', 'America/New_York']);
+});
+
+it('refuses an environment with a time zone that there is not', async () => {
+  const outputs = async (timeZone: string) =>
+    outputsOf(await loadRegistry(), { test: { purpose: 'a test', values: { autoscaling: { timeZone } } } });
+  await expect(outputs('Europe/Berlim')).rejects.toThrow(
+    "environments/test/values.yaml: autoscaling.timeZone: there is no time zone 'Europe/Berlim': name one as 'Europe/Berlin'",
+  );
+  expect((await outputs('Europe/Berlin')).map(({ file }) => file)).toContain('environments/test/values.yaml');
 });
 
 describe('the pace of a server', () => {
