@@ -10,11 +10,13 @@ test('renders how many pods may be gone, of servers and gateway', async () => {
     expect(spec.unhealthyPodEvictionPolicy).toBe('AlwaysAllow');
 });
 
-test('renders the selector of the pods that it is about', async () => {
-  const rendered = await render(fleet({ a: {}, b: {} }));
+test('renders the selector of the pods that it is about, those that stay on demand included', async () => {
+  const scheduling = { capacity: 'preferSpot' };
+  const rendered = await render(fleet({ a: {}, b: { replicas: { min: 2, max: 3, onDemand: 1 }, scheduling } }));
   expect(rendered.all('PodDisruptionBudget').length).toBe(3);
   for (const { metadata, spec } of rendered.all('PodDisruptionBudget')) {
-    expect(spec.selector).toEqual(rendered.get('Deployment', metadata.name).spec.selector);
+    const { matchLabels } = rendered.get('Deployment', metadata.name).spec.selector;
+    expect(spec.selector).toEqual({ matchLabels });
   }
 });
 
