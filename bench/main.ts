@@ -3,6 +3,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { autoscaling } from './autoscaling.ts';
 import { commands } from './commands.ts';
 import { gateway } from './gateway.ts';
 import type { Benchmark } from './measure.ts';
@@ -11,7 +12,14 @@ import { plan } from './plan.ts';
 import { render } from './render.ts';
 import { table } from './table.ts';
 
-const benchmarks: Record<string, Benchmark> = { commands, gateway, observability, plan, render };
+const benchmarks: Record<string, Benchmark> = {
+  autoscaling,
+  commands,
+  gateway,
+  observability,
+  plan,
+  render,
+};
 
 async function main([name, ...args]: string[]): Promise<number> {
   const benchmark = name === undefined ? undefined : benchmarks[name];

@@ -46,7 +46,7 @@ export interface Forecast {
   /** Demand expected at the horizon, without headroom; undefined while nothing is. */
   expected: number | undefined;
   /** Why it is silent; undefined while it is not. */
-  silent?: 'history is short' | 'demand is unknown' | 'reactive scaling did better';
+  silent?: 'history is short' | 'demand is unknown' | 'nothing was fitted' | 'reactive scaling did better';
   /** Mean loss of its own answers and of those of reactive scaling, over the bins judged; NaN while there are none. */
   loss: { forecast: number; reactive: number };
 }
@@ -102,11 +102,13 @@ export class Forecaster {
     const expected = this.#horizon.forecasts[t]!;
     const silent = !Number.isFinite(this.#demand[t]!)
       ? 'demand is unknown'
-      : this.#known < leastHistory || recent.bins < judged / 4 || !Number.isFinite(answer)
+      : this.#known < leastHistory
         ? 'history is short'
-        : recent.forecast > recent.reactive
-          ? 'reactive scaling did better'
-          : undefined;
+        : recent.bins < judged / 4 || !Number.isFinite(answer)
+          ? 'nothing was fitted'
+          : recent.forecast > recent.reactive
+            ? 'reactive scaling did better'
+            : undefined;
     return {
       demand: silent ? undefined : answer,
       expected: Number.isFinite(expected) ? expected : undefined,
