@@ -14,7 +14,7 @@ export interface ForecasterSettings extends HorizonSettings {
 
 /**
  * What suits the start delay of a server. The figures were chosen on the second week of ServeGen's m-small, on bins of ten
- * minutes, and are given for bins of any length: docs/autoscaling.md.
+ * minutes, and are given for bins of any length: docs/forecast.md.
  *
  * @param horizon bins from the end of a bin to that of the one in which a replica asked for now first serves
  */
