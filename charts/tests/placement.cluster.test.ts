@@ -67,6 +67,8 @@ const business = ['legal-analysis', 'risk-assessment', 'summary', 'recommendatio
 const onFakeNodes: ValuesOverrides = {
   image: { repository: 'example.com/service', tag: '1' },
   ingress: { enabled: false },
+  // What is asked of fakes is nothing: there would be no metrics.
+  autoscaling: { signals: 'cpu' },
   monitoring: { scrape: { method: 'none' }, rules: { delivery: 'none' }, dashboards: { delivery: 'none' } },
   serverDefaults: {
     scheduling: { nodeSelector: fakeLabel, tolerations: [{ ...fakeTaint, operator: 'Exists' }] } as never,
