@@ -85,7 +85,10 @@ export async function startFakeNodes(cluster: Cluster): Promise<FakeNodes> {
   const made = new Set<string>();
   const isReady = async (names: string[]) => {
     if (kwok.failure()) throw new Error(kwok.failure());
-    const jsonpath = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}';
+    // A node is ready a moment before the taint of those that are not is taken off it.
+    const ready = '{.status.conditions[?(@.type=="Ready")].status}';
+    const tainted = '{range .spec.taints[?(@.key=="node.kubernetes.io/not-ready")]}, tainted{end}';
+    const jsonpath = `{range .items[*]}{.metadata.name}=${ready}${tainted}{"\\n"}{end}`;
     const selector = Object.entries(fakeLabel)[0]!.join('=');
     const said = await kubectl(['get', 'nodes', '--selector', selector, '--output', `jsonpath=${jsonpath}`]);
     const lines = new Set(said.split('\n'));
