@@ -43,7 +43,10 @@ function config({ peers = [], ...more }: Partial<GatewayConfig> & { peers?: stri
     { statusPage, ...more },
   );
   Object.assign(config.models.small!, { aliases: ['gpt-4o-mini'], fallbacks: ['large'] });
-  Object.assign(config.servers['server-small']!, { pods: { min: 1, max: 4 }, costPerHour: 0.5 });
+  const days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+  const windows = { always: { days, from: '00:00', to: '24:00', min: 2 } };
+  const schedule = { timeZone: 'UTC', windows, otherwise: 1 };
+  Object.assign(config.servers['server-small']!, { pods: { min: 1, max: 4 }, schedule, costPerHour: 0.5 });
   Object.assign(config.servers['server-away']!, { replicas: ['http://127.0.0.1:1'], pods: { min: 1, max: 1 } });
   Object.assign(config.servers['server-none']!, { replicas: [], pods: { min: 0, max: 1 } });
   return config;
@@ -161,6 +164,7 @@ describe('the page of a model', () => {
     expect(await page.locator('.intro .summary').textContent()).toBe(
       'team/small:latest on server-small · also called gpt-4o-mini · large answers in its place',
     );
+    await page.getByText('1 to 4 pods · at least 2 at this time of the week · $0.50 an hour, $0.50 each').waitFor();
   });
 
   it('says so where there is no such model', async () => {
