@@ -48,6 +48,14 @@ describe('pods that never run on spot nodes', () => {
     }
   });
 
+  test('renders an autoscaler that keeps a pod beside them where a window of the schedule asks for fewer', async () => {
+    const nights = { schedule: { nights: { days: ['mon'], from: '20:00', to: '07:00', min: 1 } } };
+    const demand = { autoscaling: { signals: 'demand' }, monitoring: { rules: { delivery: 'configMap' } } };
+    const rendered = await render(fleet({ a: { ...spot, replicas, autoscaling: nights } }, {}, demand));
+    const { minReplicas, maxReplicas } = rendered.get('HorizontalPodAutoscaler', 'a').spec;
+    expect([minReplicas, maxReplicas]).toEqual([1, replicas.max - replicas.onDemand]);
+  });
+
   test('renders packing apart from the others, whom they would draw to their nodes', async () => {
     const rendered = await render(fleet({ a: { scheduling: { capacity: 'preferSpot', pack: true }, replicas } }));
     const operators = ['a', 'a-on-demand'].map((name) => {

@@ -62,3 +62,14 @@ test('omits it for a server that is switched off', async () => {
   expect(rendered.all('ScaledObject')).toEqual([]);
   expect(rendered.get('Deployment', 'a').spec.replicas).toBe(1);
 });
+
+test('renders a ScaledObject that asks for less by the pods that stay on demand, and keeps one beside them', async () => {
+  const spot = { scheduling: { capacity: 'preferSpot' }, replicas: { min: 3, max: 8, onDemand: 2 } };
+  const nights = { schedule: { nights: { days: ['mon'], from: '20:00', to: '07:00', min: 1 } } };
+  const rendered = await render(keda({ a: { ...spot, autoscaling: nights } }));
+  const { spec } = rendered.get('ScaledObject', 'a');
+  expect([spec.minReplicaCount, spec.maxReplicaCount]).toEqual([1, 6]);
+  expect(spec.triggers[0]!.metadata.query).toBe(
+    'clamp_min(max(server:load:replicas{namespace="models",release="release",server="a"}) - 2, 0)',
+  );
+});
