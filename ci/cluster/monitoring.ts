@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { root } from '../tools/paths.ts';
@@ -89,6 +89,8 @@ export async function startMonitoring(cluster: Cluster, options: MonitoringOptio
   const { layout } = node;
   const { nodeAddress } = layout;
   const folder = path.join(layout.folder, 'monitoring');
+  // What another test recorded is not what this one is about.
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(path.join(folder, 'rules'), { recursive: true });
   const write = (file: string, content: string | object) =>
     writeFileSync(path.join(folder, file), typeof content === 'string' ? content : JSON.stringify(content, null, 2));
