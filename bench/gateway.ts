@@ -1,13 +1,10 @@
-import { mkdtempDisposable } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { duration, say } from '../ci/tools/progress.ts';
 import { toolFamily } from '../ci/tools/tools.ts';
 import { type Candidate, roomy, startCandidate } from './gateway/candidates.ts';
 import { capacity } from './gateway/capacity.ts';
 import { fairness } from './gateway/fairness.ts';
 import { FakeOllama } from './gateway/fake-ollama.ts';
-import type { Run } from './gateway/job.ts';
+import { beginRun, type Run } from './gateway/job.ts';
 import { profile } from './gateway/profile.ts';
 import { rates } from './gateway/rates.ts';
 import { type PartName, parseSettings, type Settings } from './gateway/settings.ts';
@@ -28,13 +25,7 @@ export const gateway: Benchmark = {
     const needsLiteLLM =
       settings.candidates.includes('litellm') && settings.parts.some((part) => ofRequests.includes(part));
     if (needsLiteLLM) await toolFamily('litellm');
-    const stop = new AbortController();
-    // What was started has to end too, so this process doesn't do so at once; a second signal ends it anyhow.
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-    }
-    await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-bench-'));
-    const run: Run = { signal: stop.signal, folder: folder.path };
+    await using run = await beginRun();
     const figures: Figure[] = [];
     for (const { of, measure } of steps) {
       const parts = settings.parts.filter((part) => of.includes(part));

@@ -1,6 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnMortal } from '../../ci/testing/mortal.ts';
@@ -13,6 +15,17 @@ export interface Run {
   signal: AbortSignal;
   /** Its files; gone with it. */
   folder: string;
+}
+
+/** Begins a run, which ends when this process is told to stop; its folder is gone when it is disposed of. */
+export async function beginRun(): Promise<Run & AsyncDisposable> {
+  const stop = new AbortController();
+  // What was started has to end too, so this process doesn't do so at once; a second signal ends it anyhow.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+  }
+  const folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-bench-'));
+  return { signal: stop.signal, folder: folder.path, [Symbol.asyncDispose]: () => folder.remove() };
 }
 
 /** Ends a wait when the run ends, with the reason why. */

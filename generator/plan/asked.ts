@@ -1,5 +1,6 @@
-import { gpus } from '../gpus.ts';
-import { GiB, loadedBytes, MiB } from '../memory.ts';
+import { type GpuType, gpus } from '../gpus.ts';
+import { verdictOf } from '../memory/verdicts.ts';
+import { GiB, MiB } from '../memory.ts';
 import type { Registry } from '../registry.ts';
 import { hoursPerMonth } from './plan.ts';
 import type { Prices } from './prices.ts';
@@ -57,10 +58,11 @@ export const hopedUsd = asked.spot;
 function noteOn(type: string, registry: Registry, prices: Prices): string {
   const { gpu, cpu, memoryMiB } = prices.instances[type]!;
   if (!gpu) return `${cpu} cores, ${memoryMiB / 1024} GiB each`;
-  const have = gpus[gpu.type as keyof typeof gpus].memoryMiB * MiB;
+  const gpuType = gpu.type as GpuType;
+  const have = gpus[gpuType].memoryMiB * MiB;
   const wanting = Object.entries(registry.models).filter(([, { serving }]) => serving.gpu);
   const fitting = wanting
-    .filter(([, { facts, serving }]) => loadedBytes(facts, serving) <= have)
+    .filter(([, { facts, serving }]) => ['alone', 'shared'].includes(verdictOf(facts, serving, gpuType).kind))
     .map(([alias]) => alias);
   const not = wanting.map(([alias]) => alias).filter((alias) => !fitting.includes(alias));
   const holds = fitting.length > 0 ? `holds ${fitting.join(', ')}` : 'holds no model';
