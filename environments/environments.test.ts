@@ -76,6 +76,19 @@ describe('local', () => {
   });
 });
 
+describe('production', () => {
+  it('has its planned cost as values that the schema takes, more for more pods and less on spot nodes', async () => {
+    const check = checker(JSON.parse(await read('charts/values.schema.json')));
+    const planned = parse(await read('environments/production/planned-cost.yaml')) as Values;
+    expect(check(mergeValues((await environment('production')).values, planned))).toEqual([]);
+    const { onDemand, spot } = planned.monitoring.plannedCost;
+    for (const { minimum, average, maximum } of [onDemand, spot]) {
+      expect([minimum, average, maximum]).toEqual([minimum, average, maximum].toSorted((a, b) => a - b));
+    }
+    expect(spot.minimum).toBeLessThan(onDemand.minimum);
+  });
+});
+
 describe.each(['staging', 'production'])('%s', (name) => {
   it('keeps models on fast-ssd, serves all seven, and has an Ingress with TLS', async () => {
     const { values, servers } = await environment(name);

@@ -119,6 +119,10 @@ export function valuesOf(registry: Registry): Values {
         standard: { availablePercent: 99.5, firstTokenSeconds: 20, firstTokenPercent: 95 },
         batch: { availablePercent: 99, firstTokenSeconds: 160, firstTokenPercent: 90 },
       },
+      plannedCost: {
+        onDemand: { minimum: 0, average: 0, maximum: 0 },
+        spot: { minimum: 0, average: 0, maximum: 0 },
+      },
     },
     autoscaling: { engine: 'hpa', signals: 'cpu', prometheusUrl: '', timeZone: 'UTC' },
     resourceQuota: { enabled: true },

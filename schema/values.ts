@@ -669,7 +669,34 @@ export interface Monitoring {
   alerts: Alerts;
   /** What clients may count on, by the priority of the model. */
   objectives: ObjectivesByPriority;
+  /** What the nodes are planned to cost, for the dashboards to show beside what is spent. */
+  plannedCost: PlannedCost;
 }
+
+/** What `npm run plan` foretells of the release's nodes. */
+export interface PlannedCost {
+  /** All of them on demand, at list prices. */
+  onDemand: CostBySize;
+  /** On spot nodes what may go there. */
+  spot: CostBySize;
+}
+
+/** US dollars an hour at each size of the fleet. */
+export interface CostBySize {
+  /** With the fewest pods; 0 where it is not known. */
+  minimum: PlannedDollars;
+  /** On average; 0 where it is not known. */
+  average: PlannedDollars;
+  /** With the most pods; 0 where it is not known. */
+  maximum: PlannedDollars;
+}
+
+/**
+ * US dollars an hour.
+ * @minimum 0
+ * @maximum 1000000
+ */
+export type PlannedDollars = number;
 
 /** How Prometheus finds pods. */
 export interface Scrape {

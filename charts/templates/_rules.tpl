@@ -94,6 +94,14 @@ rule for each of a thousand models would be as much as a ConfigMap holds. Takes 
 {{- with last $parts }}{{ $_ := set $rule "labels" (dict (splitList "=" . | first) (splitList "=" . | last)) }}{{ end -}}
 {{- $rules = append $rules $rule -}}
 {{- end -}}
+{{- range $paid, $sizes := $monitoring.plannedCost -}}
+{{- range $size, $dollars := $sizes -}}
+{{- if $dollars -}}
+{{- $labels := merge (dict "paid" (kebabcase $paid) "size" $size) $release -}}
+{{- $rules = append $rules (dict "record" "release:planned_cost:dollars_per_hour" "expr" (printf "vector(%s)" (toJson $dollars)) "labels" $labels) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml (dict "groups" (list (dict "name" "model-management-values" "rules" $rules))) -}}
 {{- end -}}
 

@@ -28,7 +28,9 @@ const values = [
       models: { gpu: { keepAlive: '0' } },
     },
   ) as ValuesOverrides,
-  { monitoring: { rules: { delivery: 'configMap' } } } satisfies ValuesOverrides,
+  {
+    monitoring: { rules: { delivery: 'configMap' }, plannedCost: { onDemand: { minimum: 1 }, spot: { minimum: 0.5 } } },
+  } satisfies ValuesOverrides,
 ].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
 
 /**

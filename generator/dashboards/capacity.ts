@@ -189,6 +189,22 @@ export const capacity: Frame = {
             { expr: bound('server:replicas:max'), legend: 'most pods' },
           ],
         }),
+        chart({
+          title: 'Cost an hour, against the plan',
+          description:
+            'What the pods cost, and what `npm run plan` foretells of all nodes, with the gateway and what is idle on them, on ' +
+            'demand and on spot nodes; where values bring it (monitoring.plannedCost).',
+          unit: Dollars,
+          width: 10,
+          decimals: 2,
+          queries: [
+            { expr: `sum(${ofServer('server:cost:dollars_per_hour')})`, legend: 'now' },
+            {
+              expr: `max by (paid, size) (${ours('release:planned_cost:dollars_per_hour')})`,
+              legend: '{{size}}, {{paid}}',
+            },
+          ],
+        }),
         tokenCost(ofServer),
       ],
     },

@@ -14,6 +14,8 @@ export const constants: Record<string, string> = {
   'server:gpus:count{server}': 'GPUs of a pod; of servers that have any',
   'server:gpu_memory:bytes{server}': 'Memory of these together, bytes; where it is known',
   'server:pod_cost:dollars_per_hour{server}': 'Cost of a pod, US$/h; where it is known',
+  'release:planned_cost:dollars_per_hour{paid,size}':
+    'Planned cost of all nodes (paid: on-demand, spot; size: minimum, average, maximum), US$/h; where it is known',
   'server:memory_alert:ratio{server}': 'Bound of an alert; the gateway has one without the label `server`',
   'server:restarts_alert:count{server}': 'Bound of an alert; the gateway has one without the label `server`',
   'server:gpu_alert:percent{server}': 'Bound of an alert; of servers with GPUs',

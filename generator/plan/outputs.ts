@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { CostBySize, PlannedCost } from '../../schema/values.ts';
 import type { Output } from '../outputs.ts';
+import { toYaml } from '../yaml.ts';
 import { karpenterYaml, priorityExpanderYaml } from './node-pools.ts';
+import { hoursPerMonth, type Plan, sizes } from './plan.ts';
+import type { Purchase } from './purchase.ts';
 import { asMarkdown, type Findings, sectionsOf, shortTable } from './report.ts';
 import { nodesPicture } from './svg.ts';
 
@@ -27,10 +31,30 @@ export async function planOutputs(root: string, findings: Findings): Promise<Out
     { file: 'docs/plan.svg', text: nodesPicture(plan) },
     { file: `environments/${plan.environment}/nodes/karpenter.yaml`, text: karpenterYaml(plan, prices, madeBy) },
     {
+      file: `environments/${plan.environment}/planned-cost.yaml`,
+      text: toYaml(
+        { monitoring: { plannedCost: plannedCostOf(plan) } },
+        [madeBy, 'Values for Helm, after values.yaml: the plan for the dashboards to show beside what is spent.'],
+        () => undefined,
+      ),
+    },
+    {
       file: `environments/${plan.environment}/nodes/cluster-autoscaler.yaml`,
       text: priorityExpanderYaml(plan, prices, madeBy),
     },
   ];
+}
+
+/** US dollars an hour, to the cent; in the middle where it is a range. */
+function plannedCostOf({ bills }: Plan): PlannedCost {
+  const of = (purchase: Purchase) =>
+    Object.fromEntries(
+      sizes.map((size) => {
+        const { low, high } = bills[purchase][size].nodes;
+        return [size, Number(((low + high) / 2 / hoursPerMonth).toFixed(2))];
+      }),
+    ) as unknown as CostBySize;
+  return { onDemand: of('onDemand'), spot: of('spot') };
 }
 
 function withTable(readme: string, table: string): string {

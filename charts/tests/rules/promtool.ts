@@ -30,7 +30,10 @@ export const values = fleet(
   },
   {
     namePrefix: 'x-',
-    monitoring: { rules: { delivery: 'configMap', runbooksUrl: 'https://runbooks.example.com' } },
+    monitoring: {
+      rules: { delivery: 'configMap', runbooksUrl: 'https://runbooks.example.com' },
+      plannedCost: { onDemand: { minimum: 5.1, maximum: 22 }, spot: { average: 6.5 } },
+    },
     ingress: { enabled: true },
   },
 );

@@ -272,6 +272,11 @@ export const constant: Record<string, [Labels, number][]> = {
   'server:gpus:count': [[server('gpu'), 1]],
   'server:gpu_memory:bytes': [[server('gpu'), 1000 * 2 ** 20]],
   'server:pod_cost:dollars_per_hour': [[server('gpu'), 1.5]],
+  'release:planned_cost:dollars_per_hour': [
+    [{ namespace: 'ns', release: 'rel', paid: 'on-demand', size: 'minimum' }, 5.1],
+    [{ namespace: 'ns', release: 'rel', paid: 'on-demand', size: 'maximum' }, 22],
+    [{ namespace: 'ns', release: 'rel', paid: 'spot', size: 'average' }, 6.5],
+  ],
   'server:memory_alert:ratio': [...both(0.8, 0.7), [{ namespace: 'ns', release: 'rel' }, 0.85]],
   'server:restarts_alert:count': [...both(1, 1), [{ namespace: 'ns', release: 'rel' }, 1]],
   'server:gpu_alert:percent': [[server('gpu'), 90]],
