@@ -4,7 +4,17 @@
 // they are missing or stale, and goes on with the project's own Node 24, which is one of them and runs TypeScript as it is.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -66,6 +76,13 @@ function abandoned() {
 if (!installed()) {
   await withInstallLock(async () => {
     if (installed()) return;
+    // npm would empty the folder that the link leads to.
+    if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) {
+      rmSync(lock, { force: true });
+      fail(
+        'node_modules: is a link to packages that are not those of package-lock.json: install them there, or remove the link',
+      );
+    }
     process.stderr.write('npm packages: installing what package-lock.json pins\n');
     // Development dependencies always: the tools are among them, whatever NODE_ENV says.
     const npm = spawnSync('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], {
