@@ -1,5 +1,6 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import type { Values } from '../schema/values.ts';
+import { chartReadme } from './chart-readme.ts';
 import { registryMistakes } from './checks.ts';
 import { dashboardOutputs } from './dashboards/outputs.ts';
 import { type Environment, environmentOverrides, mergeValues } from './environment.ts';
@@ -39,6 +40,7 @@ export async function outputsOf(registry: Registry, environments: Record<string,
   const outputs: Output[] = [
     { file: 'charts/values.yaml', text: chartYaml(values, schema, registry) },
     { file: 'charts/values.schema.json', text: json(schema) },
+    chartReadme(schema),
     { file: 'service/config.schema.json', text: json(await serviceConfigSchema()) },
     ...monitoringOutputs(),
     ...dashboardOutputs(),

@@ -20,6 +20,19 @@ const operator = 'github.com/prometheus-operator/prometheus-operator';
 
 /** The files of the custom resource definitions that the chart's switches need, by the operator whose they are. */
 export const definitions = {
+  argo: async () => [
+    path.join(await moduleFolder('github.com/argoproj/argo-cd/v3'), 'manifests/crds/application-crd.yaml'),
+  ],
+  flux: async () => [
+    path.join(
+      await moduleFolder('github.com/fluxcd/helm-controller'),
+      'config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml',
+    ),
+    path.join(
+      await moduleFolder('github.com/fluxcd/source-controller'),
+      'config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml',
+    ),
+  ],
   grafana: async () => [
     path.join(
       await moduleFolder('github.com/grafana/grafana-operator/v5'),

@@ -170,6 +170,23 @@ export const families = {
       ...bin('stream-load', 'model-management/ci/tools/bench'),
     },
   },
+  // What brings the project to a cluster without Helm's own commands, and judges its workflows.
+  delivery: {
+    kind: 'go',
+    minutes: 1,
+    packages: ['tool'],
+    cgo: false,
+    variables: {
+      'sigs.k8s.io/kustomize/api/provenance.version': '{sigs.k8s.io/kustomize/kustomize/v5}',
+      'github.com/rhysd/actionlint.version': '{github.com/rhysd/actionlint:plain}',
+    },
+    renames: {},
+    links: {},
+    tools: {
+      ...bin('kustomize', 'sigs.k8s.io/kustomize/kustomize/v5'),
+      ...bin('actionlint', 'github.com/rhysd/actionlint'),
+    },
+  },
   // What the planner's figures of memory are held against.
   gguf: {
     kind: 'go',
