@@ -50,6 +50,7 @@ export const checks: Check[] = [
       return { status: unread.length > 0 ? 1 : 0, text: unread.map((line) => `${line}\n`).join('') };
     },
   },
+  command('actionlint', 'actionlint', ['-shellcheck=', '-pyflakes='], 'delivery'),
   // chart-testing calls helm, yamllint and yamale by their names.
   command('ct lint', 'ct', ['lint', '--config', 'ci/ct.yaml'], 'helm3', 'cluster', 'python'),
 ];

@@ -27,6 +27,7 @@ async function main(args: string[]): Promise<void> {
 /** Families that a tool calls by name: only where it will, since each may have to be built first. */
 function companions(name: string, [command]: string[]): FamilyName[] {
   if (name === 'ct') return ['cluster', 'python'];
+  if (name === 'kustomize') return ['cluster'];
   return name === 'helm' && command === 'diff' ? ['helm3'] : [];
 }
 
