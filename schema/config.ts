@@ -2,6 +2,7 @@ import type { Schedule, TimeZone } from './autoscaling.ts';
 import type {
   LogLevel,
   ModelAlias,
+  ObjectName,
   OllamaName,
   OptionalObjectName,
   Priority,
@@ -53,6 +54,76 @@ export interface GatewayConfig {
   tracing?: Tracing;
   /** What its status page shows beside its own; left out where it has none. */
   statusPage?: StatusPage;
+  /**
+   * File in which the last backup says how it went (BackupStatus), once there was one; left out where none are made.
+   * @maxLength 4096
+   */
+  backupStatusFile?: string;
+}
+
+/** Configuration of a backup. */
+export interface BackupConfig {
+  /**
+   * Name of the release, by whose label its objects are found.
+   * @minLength 1
+   * @maxLength 253
+   */
+  release: string;
+  /**
+   * Version of its chart.
+   * @maxLength 253
+   */
+  chart: string;
+  /**
+   * Namespace that it is in.
+   * @pattern ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$
+   * @maxLength 63
+   */
+  namespace: string;
+  /** Base URL of the agents of each server, by its name. */
+  servers: Record<ServerName, AgentsUrl>;
+  /**
+   * Names of the models that can be pulled again.
+   * @maxItems 10000
+   */
+  pulled: OllamaName[];
+  /** Whether those are copied as well. */
+  baseModels: boolean;
+  /**
+   * Names of the Secrets that the release uses, none of which is copied.
+   * @maxItems 100
+   */
+  secrets: ObjectName[];
+  /** Name of the ConfigMap that says how the last backup went. */
+  statusConfigMap: ObjectName;
+}
+
+/**
+ * A URL without a path.
+ * @pattern ^http://[a-z0-9.-]+(:[0-9]{1,5})?$
+ * @maxLength 300
+ */
+export type AgentsUrl = string;
+
+/** How the last good backup went. */
+export interface BackupStatus {
+  /**
+   * When it was found to be whole, in seconds since 1970.
+   * @minimum 0
+   */
+  succeeded: number;
+  /**
+   * What the repository takes, in bytes.
+   * @asType integer
+   * @minimum 0
+   */
+  bytes: number;
+  /**
+   * How many copies are in it.
+   * @asType integer
+   * @minimum 0
+   */
+  copies: number;
 }
 
 /** Where a status page gets what others know. */

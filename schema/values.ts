@@ -1,4 +1,5 @@
 import type { Autoscaling, ServerAutoscaling } from './autoscaling.ts';
+import type { Backup } from './backup.ts';
 import type { Gpu, Scheduling } from './placement.ts';
 import type {
   ByteQuantity,
@@ -96,6 +97,9 @@ export interface Values {
 
   /** How Prometheus finds what it scrapes, and which rules and alerts it gets (docs/monitoring.md). */
   monitoring: Monitoring;
+
+  /** Copies of the release's configuration, and of models that cannot be pulled again (docs/backup.md). */
+  backup: Backup;
 
   /**
    * Upper bound of what the namespace may ask for, computed from the maximum of every server and the gateway; off where

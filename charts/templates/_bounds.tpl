@@ -20,6 +20,10 @@ what a quota counts them as). Quota and limit range come from it. Takes the root
 {{- $containers = append $containers (merge (include "model-management.size" .Values.serverDefaults.resources | fromJson)
       (dict "pods" 1 "surge" 1 "main" true)) -}}
 {{- end -}}
+{{- if .Values.backup.enabled -}}
+{{- $containers = append $containers (merge (include "model-management.size" .Values.backup.resources | fromJson)
+      (dict "pods" 1 "surge" 0 "main" true)) -}}
+{{- end -}}
 {{- toJson $containers -}}
 {{- end -}}
 

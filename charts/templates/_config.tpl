@@ -45,6 +45,9 @@
 {{- if .Values.gateway.statusPage.enabled -}}
 {{- $_ := set $config "statusPage" (dict "service" (include "model-management.serviceName" .)) -}}
 {{- end -}}
+{{- if .Values.backup.enabled -}}
+{{- $_ := set $config "backupStatusFile" (printf "%s/status.json" (include "model-management.backupStatusFolder" .)) -}}
+{{- end -}}
 {{- toPrettyJson $config -}}
 {{- end -}}
 

@@ -257,6 +257,11 @@ a model by itself, or for all of those that are never unloaded.
 {{- $mistakes = append $mistakes "gateway.apiKeys: enabled without existingSecret: name the Secret that has the keys (`npm run api-key -- NAME` makes one), or set enabled to false" -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.backup -}}
+{{- if and .enabled (not .existingSecret) -}}
+{{- $mistakes = append $mistakes "backup: enabled without existingSecret: name the Secret that has RESTIC_PASSWORD and what the repository's cloud asks for, or set enabled to false" -}}
+{{- end -}}
+{{- end -}}
 {{- toJson $mistakes -}}
 {{- end -}}
 

@@ -187,6 +187,17 @@ export const families = {
       ...bin('actionlint', 'github.com/rhysd/actionlint'),
     },
   },
+  // What backups are made with, where it is not an image of its own.
+  backup: {
+    kind: 'go',
+    minutes: 2,
+    packages: ['tool'],
+    cgo: false,
+    variables: { 'main.version': '{github.com/restic/restic:plain}' },
+    renames: {},
+    links: {},
+    tools: bin('restic', 'github.com/restic/restic'),
+  },
   // What the planner's figures of memory are held against.
   gguf: {
     kind: 'go',

@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type ApiServer, ownApiServer } from '../shared/api-server.ts';
 import type { Logger } from '../shared/logging.ts';
 import { Client } from '../shared/undici.ts';
 import { type Backoff, waitMs } from './backoff.ts';
-
-/** Where Kubernetes puts what a pod needs to talk to the API server. */
-const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** What the Services of all servers and gateways are labelled with, whatever their release; their EndpointSlices inherit it. */
 const labelSelector = 'app.kubernetes.io/part-of=model-management,app.kubernetes.io/component in (server,gateway)';
@@ -17,15 +14,6 @@ const portName = 'http';
 
 /** How long the API server may take to begin an answer, or to go on with a list, in ms. */
 const patienceMs = 10_000;
-
-/** The API server, and how to be let in. */
-export interface ApiServer {
-  url: string;
-  /** Read anew for each request: Kubernetes renews the token every hour. */
-  tokenFile: string;
-  /** Read anew for each connection; left out for http. */
-  caFile?: string;
-}
 
 export interface Timing {
   /** How long the API server keeps a watch open. */
@@ -315,16 +303,4 @@ function podsIn({ metadata, addressType, endpoints, ports }: EndpointSlice): Kno
     };
   });
   return { service, addressType, pods };
-}
-
-function ownApiServer(): ApiServer {
-  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
-  if (!host || !port) {
-    throw new Error('namespace: this process is in no cluster: leave it empty, and list the replicas of each server');
-  }
-  return {
-    url: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    tokenFile: path.join(accountFolder, 'token'),
-    caFile: path.join(accountFolder, 'ca.crt'),
-  };
 }

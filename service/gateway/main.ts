@@ -5,6 +5,7 @@ import { parseOptions } from '../shared/options.ts';
 import { runService } from '../shared/process.ts';
 import { tracing } from '../shared/tracing.ts';
 import { Gateway } from './app.ts';
+import { showBackups } from './backup-status.ts';
 import { KeyRing } from './keys.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { checkGatewayConfig } from './routing.ts';
@@ -25,6 +26,7 @@ await runService('gateway', async () => {
     metrics,
     options.metricsPort,
   );
+  showBackups(metrics.registry, () => file.current.backupStatusFile);
   file.watch(log, (config) => {
     log.level = config.logLevel;
     gateway.configure(config);

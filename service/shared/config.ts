@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import type { AgentConfig, ApiKeys, GatewayConfig } from '../../schema/config.ts';
+import type { AgentConfig, ApiKeys, BackupConfig, BackupStatus, GatewayConfig } from '../../schema/config.ts';
 import type { Logger } from './logging.ts';
 
 interface Kinds {
   GatewayConfig: GatewayConfig;
   AgentConfig: AgentConfig;
   ApiKeys: ApiKeys;
+  BackupConfig: BackupConfig;
+  BackupStatus: BackupStatus;
 }
 type Kind = keyof Kinds;
 

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { type ApiServer, ownApiServer } from '../shared/api-server.ts';
+import { Client } from '../shared/undici.ts';
+
+const patienceMs = 30_000;
+
+/** An object of Kubernetes. */
+export interface KubeObject {
+  apiVersion?: string;
+  kind?: string;
+  metadata: { name: string; [more: string]: unknown };
+  [more: string]: unknown;
+}
+
+/** The API server of this cluster, for a few requests. */
+export class Kube implements AsyncDisposable {
+  readonly #api: ApiServer;
+  readonly #client: Client;
+
+  /** Throws where there is no API server to ask. */
+  constructor(api: ApiServer = ownApiServer()) {
+    this.#api = api;
+    this.#client = new Client(api.url, api.caFile ? { connect: { ca: readFileSync(api.caFile, 'utf8') } } : {});
+  }
+
+  /** The objects of a resource, such as `/apis/apps/v1/namespaces/NS/deployments`, by a label selector. */
+  async list(path: string, labelSelector: string): Promise<KubeObject[]> {
+    const { apiVersion, kind, items } = await this.#request('GET', path, { labelSelector });
+    const each = { apiVersion: apiVersion!, kind: kind!.replace(/List$/, '') };
+    return (items as KubeObject[]).map((item) => ({ ...each, ...item }));
+  }
+
+  /** Changes an object by a merge patch. */
+  async patch(path: string, change: object): Promise<void> {
+    await this.#request('PATCH', path, {}, change);
+  }
+
+  async #request(
+    method: 'GET' | 'PATCH',
+    path: string,
+    query: Record<string, string>,
+    body?: object,
+  ): Promise<KubeObject> {
+    const token = (await readFile(this.#api.tokenFile, 'utf8')).trim();
+    const { statusCode, body: answer } = await this.#client.request({
+      method,
+      path,
+      query,
+      headers: {
+        authorization: `Bearer ${token}`,
+        accept: 'application/json',
+        ...(body && { 'content-type': 'application/merge-patch+json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+      headersTimeout: patienceMs,
+      bodyTimeout: patienceMs,
+    });
+    const text = await answer.text();
+    if (statusCode === 200) return JSON.parse(text) as KubeObject;
+    throw new Error(`${path}: the API server says ${statusCode}: ${text.slice(0, 300)}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client.close();
+  }
+}
