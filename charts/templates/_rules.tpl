@@ -102,6 +102,11 @@ rule for each of a thousand models would be as much as a ConfigMap holds. Takes 
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.backup -}}
+{{- if .enabled -}}
+{{- $rules = append $rules (dict "record" "release:backup_age_alert:seconds" "expr" (printf "vector(%d)" (mul 3600 (int .alertAfterHours))) "labels" $release) -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml (dict "groups" (list (dict "name" "model-management-values" "rules" $rules))) -}}
 {{- end -}}
 

@@ -155,6 +155,22 @@ CMD ["serve"]
   });
 }
 
+/** restic as its own image has it, as far as the chart needs it: the command, and a shell. */
+export async function resticImage(): Promise<Image> {
+  const restic = await tool('restic');
+  return buildImage({
+    repository: 'model-management.local/restic',
+    root: await debianRoot(['base-files', 'ca-certificates', 'coreutils', 'dash', 'grep']),
+    sources: [restic],
+    dockerfile: `FROM root
+COPY --chmod=0755 restic /usr/bin/restic
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ENTRYPOINT ["/usr/bin/restic"]
+`,
+    context: (folder) => cpSync(restic, path.join(folder, 'restic')),
+  });
+}
+
 /** The service's own image from its own Dockerfile, on a base of Debian packages instead of one from a registry. */
 export async function serviceImage(arch: Architecture = ownArchitecture): Promise<Image> {
   const files = ['service', 'package.json', 'package-lock.json'];

@@ -1,3 +1,4 @@
+import { backupAlerts } from './backups.ts';
 import { burn } from './objectives.ts';
 import {
   agents,
@@ -364,4 +365,4 @@ function failingProbes(): string {
 }
 
 /** All alerts. */
-export const alerts: readonly RuleGroup<AlertRule>[] = [requests, servers, loads, containers];
+export const alerts: readonly RuleGroup<AlertRule>[] = [requests, servers, loads, containers, backupAlerts];

@@ -1,3 +1,4 @@
+import { backupRecords } from './backups.ts';
 import { nodes } from './nodes.ts';
 import { objectives } from './objectives.ts';
 import {
@@ -367,4 +368,5 @@ export const recording: readonly RuleGroup<RecordingRule>[] = [
   loads,
   objectives,
   cost,
+  backupRecords,
 ];

@@ -43,7 +43,7 @@ describe('the runbooks', () => {
   it.each(files)('ask for nothing that does not exist, and lead nowhere that is not there: %s', (file) => {
     const text = read(file);
     for (const [, link] of text.matchAll(/\]\(([^)]+)\)/g))
-      expect([...files, '../autoscaling.md', '../monitoring.md']).toContain(link);
+      expect([...files, '../autoscaling.md', '../backup.md', '../monitoring.md']).toContain(link);
     const queries = [...text.matchAll(/```promql\n(.*?)```/gs)].flatMap(([, block]) => block!.trim().split('\n'));
     for (const query of queries) {
       const [metric] = /(?:^|\()([a-z_][\w:]*)(?=[{[]|$)/.exec(query)?.slice(1) ?? [];

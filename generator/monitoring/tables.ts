@@ -16,6 +16,7 @@ export const constants: Record<string, string> = {
   'server:pod_cost:dollars_per_hour{server}': 'Cost of a pod, US$/h; where it is known',
   'release:planned_cost:dollars_per_hour{paid,size}':
     'Planned cost of all nodes (paid: on-demand, spot; size: minimum, average, maximum), US$/h; where it is known',
+  'release:backup_age_alert:seconds': 'Bound of an alert; where backups are made',
   'server:memory_alert:ratio{server}': 'Bound of an alert; the gateway has one without the label `server`',
   'server:restarts_alert:count{server}': 'Bound of an alert; the gateway has one without the label `server`',
   'server:gpu_alert:percent{server}': 'Bound of an alert; of servers with GPUs',

@@ -244,6 +244,19 @@ export const alertCases: AlertCase[] = [
     near: of('up', { ...gateway, pod: 'x-model-management-gateway-2' }, always(0)),
   },
   {
+    alert: 'BackupTooOld',
+    severity: 'warning',
+    series: of('backup_last_success_timestamp_seconds', gateway, bad(0, -100_000)),
+    pending: 25,
+    firing: 40,
+    resolved: 62,
+    labels: {},
+    summary: 'The last good copy of rel is too old',
+    description:
+      'The last copy of rel in ns that was found to be whole is 1d 4h 26m 40s old: the runs after it failed, or there were none.',
+    near: of('backup_last_success_timestamp_seconds', gateway, bad(0, -86_000)),
+  },
+  {
     alert: 'GatewayCertificateExpiring',
     severity: 'warning',
     series: certificate(13, 'namespace'),

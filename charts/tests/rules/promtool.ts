@@ -35,6 +35,7 @@ export const values = fleet(
       plannedCost: { onDemand: { minimum: 5.1, maximum: 22 }, spot: { average: 6.5 } },
     },
     ingress: { enabled: true },
+    backup: { enabled: true, existingSecret: 'repository' },
   },
 );
 

@@ -44,6 +44,7 @@ export const answered = (model: string, perMinute = 60): Series => ({
 
 /** A fleet that is well: pods that are scraped, ready, loaded, and far from every bound. */
 export const quiet: Series = {
+  [series('backup_last_success_timestamp_seconds', gateway)]: always(0),
   ...Object.fromEntries([gateway, gpu, cpu].map((pod) => [series('up', pod), always(1)])),
   ...Object.fromEntries([gateway, gpu, cpu].map((pod) => [series('process_start_time_seconds', pod), always(0)])),
   ...Object.fromEntries(

@@ -19,6 +19,10 @@ export const atWork: Series = {
   [series('server_replicas', { ...other, server: 'x-gpu', state: 'known' })]: always(1),
   [series('server_replicas', { ...other, server: 'x-gpu', state: 'ejected' })]: always(0),
   [series('server_scheduled_replicas', { ...gateway, server: 'x-gpu' })]: always(2),
+  [series('backup_last_success_timestamp_seconds', gateway)]: always(-86_400),
+  [series('backup_last_success_timestamp_seconds', other)]: always(0),
+  [series('backup_repository_bytes', gateway)]: always(4000),
+  [series('backup_repository_bytes', other)]: always(5000),
   [series('model_request_total', { ...request, status: '2xx' })]: growing(60),
   [series('model_request_total', { ...request, status: '5xx' })]: growing(6),
   [series('model_request_total', { ...gateway, model: 'unknown', route: '/api/chat', status: '4xx' })]: growing(600),
@@ -241,6 +245,9 @@ export const recorded: Record<string, [Labels, number][]> = {
   'server:cost_listed:dollars_per_hour': [[server('gpu'), 3]],
   'server:cost_metered:dollars_per_hour': [[server('gpu'), 1]],
   'server:cost:dollars_per_hour': [[server('gpu'), 1]],
+  // An hour after the last, which the first of two gateways has not heard of yet.
+  'release:backup_age:seconds': [[{ namespace: 'ns', release: 'rel' }, 3600]],
+  'release:backup_repository:bytes': [[{ namespace: 'ns', release: 'rel' }, 5000]],
   'release:cost:dollars_per_hour': [[{ namespace: 'ns', release: 'rel' }, 1]],
   'server:tokens:rate1h': [[server('gpu'), 120]],
   'server:cost_per_million_tokens:dollars': [[server('gpu'), 2.315]],
@@ -272,6 +279,7 @@ export const constant: Record<string, [Labels, number][]> = {
   'server:gpus:count': [[server('gpu'), 1]],
   'server:gpu_memory:bytes': [[server('gpu'), 1000 * 2 ** 20]],
   'server:pod_cost:dollars_per_hour': [[server('gpu'), 1.5]],
+  'release:backup_age_alert:seconds': [[{ namespace: 'ns', release: 'rel' }, 93_600]],
   'release:planned_cost:dollars_per_hour': [
     [{ namespace: 'ns', release: 'rel', paid: 'on-demand', size: 'minimum' }, 5.1],
     [{ namespace: 'ns', release: 'rel', paid: 'on-demand', size: 'maximum' }, 22],

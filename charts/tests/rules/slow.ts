@@ -14,6 +14,8 @@ const failing = (anHour: number): Series => {
   return {
     [series('up', scraped.gateway)]: `1x${days(4)}`,
     [series('up', scraped.gpu)]: `1x${days(4)}`,
+    // A copy every day, of which the last is always an hour old.
+    [series('backup_last_success_timestamp_seconds', scraped.gateway)]: `-3600+120x${days(4)}`,
     [series('server_replicas', { ...scraped.gateway, server: 'x-gpu', state: 'known' })]: `1x${days(4)}`,
     [series('server_replicas', { ...scraped.gateway, server: 'x-gpu', state: 'ejected' })]: `0x${days(4)}`,
     [series('model_request_total', { ...request, status: '2xx' })]: `0+20x${days(4)}`,
@@ -23,6 +25,18 @@ const failing = (anHour: number): Series => {
     })]: `0x${days(1)} ${step}+${step}x${days(2) - 1} ${end}x${days(1)}`,
   };
 };
+
+const backedUp = series('backup_last_success_timestamp_seconds', scraped.gateway);
+const gatewayWith = (more: Series): Series => ({
+  [series('up', scraped.gateway)]: `1x${days(4)}`,
+  ...Object.fromEntries(
+    ['gpu', 'cpu'].flatMap((server) => [
+      [series('server_replicas', { ...scraped.gateway, server: `x-${server}`, state: 'known' }), `1x${days(4)}`],
+      [series('up', scraped[server as 'gpu' | 'cpu']), `1x${days(4)}`],
+    ]),
+  ),
+  ...more,
+});
 
 /** Alerts that look at days. */
 export const slowCases: AlertCase[] = [
@@ -41,5 +55,22 @@ export const slowCases: AlertCase[] = [
       'What may go wrong with llama in four weeks (available, objective 99.9%) is being used up 3.984 times too fast: more than a ' +
       'tenth of it in a day or three.',
     near: failing(0.6),
+  },
+  {
+    alert: 'BackupMissing',
+    severity: 'warning',
+    // The first copy comes after the second day.
+    series: gatewayWith({ [backedUp]: `_x${days(2)} 172800x${days(2)}` }),
+    since: 0,
+    alone: true,
+    every: { ...every, evaluation: 60 },
+    pending: 60 * 25,
+    firing: 60 * 27,
+    resolved: 60 * 24 * 2 + 30,
+    labels: {},
+    summary: 'There is no copy of rel',
+    description: 'For a day and two hours there has been no copy of rel in ns that was found to be whole.',
+    // After a day.
+    near: gatewayWith({ [backedUp]: `_x${days(1)} 86400+120x${days(3)}` }),
   },
 ];

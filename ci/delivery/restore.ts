@@ -1,0 +1,276 @@
+// npm run restore -- --release NAME --namespace NS --secret NAME [--from NS/RELEASE] [--repository ADDRESS | --claim NAME]
+//                    [--snapshot ID] [--context NAME | --name NAME] [--image IMAGE] [--values FILE]… [--timeout SECONDS]
+//
+// Installs a release anew from the last good copy, or from another: its values, with every model at the digest that it had, and the
+// models on the shared claim that cannot be pulled. The namespace is made if it is not there; the Secret with RESTIC_PASSWORD has to be.
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { Values } from '../../schema/values.ts';
+import type { ListedModel } from '../../service/backup/collect.ts';
+import { canonicalName } from '../../service/shared/names.ts';
+import { type Way, wayTo } from '../doctor/way.ts';
+import { clientEnvironment } from '../tools/clients.ts';
+import { columns } from '../tools/columns.ts';
+import { root } from '../tools/paths.ts';
+import { duration, say } from '../tools/progress.ts';
+import { run } from '../tools/run.ts';
+
+const usage =
+  'usage: npm run restore -- --release NAME --namespace NS --secret NAME [--from NS/RELEASE] [--repository ADDRESS | --claim NAME] ' +
+  '[--snapshot ID] [--context NAME | --name NAME] [--image IMAGE] [--values FILE]… [--timeout SECONDS]';
+
+interface Asked {
+  release: string;
+  namespace: string;
+  secret: string;
+  /** Host of the copies, as restic calls it: NAMESPACE/RELEASE. */
+  from: string;
+  repository: string | undefined;
+  claim: string;
+  snapshot: string;
+  context: string | undefined;
+  name: string;
+  image: string;
+  values: string[];
+  seconds: number;
+}
+
+/** Throws an Error that says what is wrong with the command line. */
+function asked(args: string[]): Asked {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...{ release: text, namespace: text, secret: text, from: text, repository: text, claim: text, context: text },
+      snapshot: { ...text, default: 'latest' },
+      name: { ...text, default: 'local' },
+      image: { ...text, default: 'restic/restic:0.18.1' },
+      values: { ...text, multiple: true, default: [] },
+      timeout: { ...text, default: '3600' },
+    },
+  });
+  const needed = (option: 'release' | 'namespace' | 'secret') => {
+    const value = values[option];
+    if (!value) throw new Error(`--${option}: missing: ${usage}`);
+    return value;
+  };
+  const [release, namespace, secret] = [needed('release'), needed('namespace'), needed('secret')];
+  const seconds = Number(values.timeout);
+  if (!(seconds > 0)) throw new Error(`--timeout ${values.timeout}: is no number of seconds: write one`);
+  return {
+    ...{ release, namespace, secret, seconds, repository: values.repository, context: values.context },
+    from: values.from ?? `${namespace}/${release}`,
+    claim: values.claim ?? 'model-management-backup',
+    snapshot: values.snapshot,
+    ...{ name: values.name, image: values.image, values: values.values },
+  };
+}
+
+/** kubectl and Helm in the namespace of the release. */
+class Place {
+  readonly namespace: string;
+  readonly #way: Way;
+
+  constructor(way: Way, namespace: string) {
+    this.#way = way;
+    this.namespace = namespace;
+  }
+
+  kubectl(args: string[], input?: string): Promise<string> {
+    const context = this.#way.context ? ['--context', this.#way.context] : [];
+    const options = { env: this.#way.env, ...(input !== undefined && { input }) };
+    return run('kubectl', [...context, '--namespace', this.namespace, ...args], options);
+  }
+
+  helm(args: string[]): Promise<string> {
+    const context = this.#way.context ? ['--kube-context', this.#way.context] : [];
+    return run('helm', [...context, '--namespace', this.namespace, ...args], { env: this.#way.env, cwd: root });
+  }
+
+  async ensureNamespace(): Promise<void> {
+    if (await this.kubectl(['get', 'namespace', this.namespace, '--ignore-not-found', '--output', 'name'])) return;
+    await this.kubectl(['create', 'namespace', this.namespace]);
+    await this.kubectl(['label', 'namespace', this.namespace, 'pod-security.kubernetes.io/enforce=restricted']);
+  }
+}
+
+interface Volume {
+  name: string;
+  claim: string;
+  path: string;
+}
+
+/** Runs a script beside the repository in a pod of its own, and gives back what it printed; takes the pod away again. */
+async function inPod(place: Place, what: Asked, script: string, volumes: Volume[] = []): Promise<string> {
+  const all = what.repository ? volumes : [...volumes, { name: 'repository', claim: what.claim, path: '/repository' }];
+  const env = {
+    RESTIC_REPOSITORY: what.repository ?? '/repository',
+    RESTIC_CACHE_DIR: '/tmp/restic',
+    FROM: what.from,
+    SNAPSHOT: what.snapshot,
+  };
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      generateName: 'restore-',
+      labels: { 'app.kubernetes.io/name': 'model-management', 'app.kubernetes.io/component': 'restore' },
+    },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      securityContext: {
+        ...{ runAsNonRoot: true, runAsUser: 10001, runAsGroup: 10001, fsGroup: 10001 },
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      containers: [
+        {
+          name: 'restic',
+          image: what.image,
+          command: ['/bin/sh', '-c', script],
+          envFrom: [{ secretRef: { name: what.secret } }],
+          env: Object.entries(env).map(([name, value]) => ({ name, value })),
+          resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } },
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
+          volumeMounts: [
+            { name: 'tmp', mountPath: '/tmp' },
+            ...all.map(({ name, path }) => ({ name, mountPath: path })),
+          ],
+        },
+      ],
+      volumes: [
+        { name: 'tmp', emptyDir: {} },
+        ...all.map(({ name, claim }) => ({ name, persistentVolumeClaim: { claimName: claim } })),
+      ],
+    },
+  };
+  const name = await place.kubectl(
+    ['create', '--filename', '-', '--output', 'jsonpath={.metadata.name}'],
+    JSON.stringify(pod),
+  );
+  try {
+    for (const deadline = Date.now() + what.seconds * 1000; ; await sleep(500)) {
+      const { phase, containerStatuses } = JSON.parse(
+        await place.kubectl(['get', 'pod', name, '--output', 'json']),
+      ).status;
+      const log = () => place.kubectl(['logs', name]);
+      if (phase === 'Succeeded') return await log();
+      if (phase === 'Failed') throw new Error((await log()).split('\n').slice(-3).join(' '));
+      const waiting = containerStatuses?.[0]?.state?.waiting;
+      if (/Image|Config|Invalid/.test(waiting?.reason ?? '')) throw new Error(`${waiting.reason}: ${waiting.message}`);
+      if (Date.now() > deadline)
+        throw new Error(`pod ${name} did not end within ${what.seconds} s: kubectl describe it`);
+    }
+  } finally {
+    await place.kubectl(['delete', 'pod', name, '--wait=false']);
+  }
+}
+
+const picked = '--host "$FROM" --tag verified "$SNAPSHOT"';
+const parts = ['values.json', 'release.json', 'models.json'] as const;
+
+/** What the copy says, and whether it has files of models. */
+async function readCopy(place: Place, what: Asked) {
+  const dumps = parts.map(
+    (file) => `echo; echo "== ${file}"; restic dump --quiet --no-lock ${picked} /backup/${file} || exit 1`,
+  );
+  const files = `echo; echo "== files"; restic ls --quiet --no-lock ${picked} /models | grep -c ^/models/ || true`;
+  const text = await inPod(place, what, [...dumps, files].join('\n'));
+  const [, ...sections] = text.split(/^== (\S+)$/m);
+  const part = (name: string) => {
+    const at = sections.indexOf(name);
+    if (at < 0) throw new Error(`the copy has no ${name}: ${text.slice(0, 200)}`);
+    return sections[at + 1]!.trim();
+  };
+  return {
+    values: JSON.parse(part('values.json')) as Values,
+    release: JSON.parse(part('release.json')) as { chart: string; secrets: string[] },
+    models: JSON.parse(part('models.json')) as ListedModel[],
+    hasModels: Number(part('files')) > 0,
+  };
+}
+
+/** The values, with the digest that each pulled model had at the time. */
+export function pinned(values: Values, listed: readonly ListedModel[]): Values {
+  const digests = new Map(
+    listed.flatMap(({ name, digest }) => (digest ? [[canonicalName(name), `sha256:${digest}`]] : [])),
+  );
+  const models = Object.entries(values.models).map(([key, model]) => {
+    const digest = model.digest || digests.get(canonicalName(model.pull));
+    return [key, digest ? { ...model, digest } : model];
+  });
+  return { ...values, models: Object.fromEntries(models) };
+}
+
+async function restore(what: Asked): Promise<boolean> {
+  const start = performance.now();
+  const step = (text: string) => say(`restore: ${text} (${duration(performance.now() - start)})`);
+  const way = await wayTo(what.context, what.name);
+  const place = new Place(
+    way.kubeconfig ? way : { ...way, env: await clientEnvironment('kubectl', 'helm') },
+    what.namespace,
+  );
+  await place.ensureNamespace();
+  const copy = await readCopy(place, what);
+  step(`read the copy of ${what.from}, by chart ${copy.release.chart}`);
+  const there = (await place.kubectl(['get', 'secrets', '--output', 'jsonpath={.items[*].metadata.name}'])).split(' ');
+  const missing = copy.release.secrets.filter((name) => !there.includes(name));
+  if (missing.length > 0) say(`restore: not there yet, and in no copy: the Secret(s) ${missing.join(', ')}`);
+
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-restore-'));
+  const file = path.join(folder.path, 'values.json');
+  await writeFile(file, JSON.stringify(pinned(copy.values, copy.models)));
+  const files = [file, ...what.values.map((each) => path.resolve(each))].flatMap((each) => ['--values', each]);
+  await place.helm(['upgrade', '--install', what.release, path.join(root, 'charts'), ...files]);
+  step('the release is installed');
+  const selector = ['--selector', `app.kubernetes.io/instance=${what.release}`];
+  if (copy.hasModels) {
+    const claim = copy.values.sharedCache.existingClaim || `${copy.values.namePrefix}model-management-models`;
+    const pullers = ['--selector', `app.kubernetes.io/instance=${what.release},app.kubernetes.io/component=puller`];
+    await place.kubectl(['wait', 'job', ...pullers, '--for=condition=complete', `--timeout=${what.seconds}s`]);
+    const script = `restic restore --quiet --no-lock --overwrite if-changed --include /models --target / ${picked} || exit 1`;
+    await inPod(place, what, script, [{ name: 'models', claim, path: '/models' }]);
+    step('the models that cannot be pulled are back');
+  }
+  const deployments = await place.kubectl(['get', 'deployments', ...selector, '--output', 'name']);
+  for (const deployment of deployments.split('\n')) {
+    await place.kubectl(['rollout', 'status', deployment, `--timeout=${what.seconds}s`]);
+    step(`${deployment.replace(/^.*\//, '')} is ready`);
+  }
+  return compare(place, copy.models);
+}
+
+/** Says of every model whether it is the one that it was. */
+async function compare(place: Place, before: readonly ListedModel[]): Promise<boolean> {
+  const rows: string[][] = [];
+  for (const server of new Set(before.map((each) => each.server))) {
+    const url = `/api/v1/namespaces/${place.namespace}/services/${server}:http/proxy/api/tags`;
+    const answer = await place.kubectl(['get', '--raw', url]).catch(() => '{"models": []}');
+    const now = new Map(
+      (JSON.parse(answer).models as { name: string; digest: string }[]).map(({ name, digest }) => [name, digest]),
+    );
+    for (const { name, digest } of before.filter((each) => each.server === server && each.digest !== undefined)) {
+      const verdict = now.get(name) === digest ? 'the same' : now.has(name) ? 'ANOTHER' : 'MISSING';
+      rows.push([server, name, digest!.slice(0, 12), now.get(name)?.slice(0, 12) ?? '', verdict]);
+    }
+  }
+  for (const line of columns([['SERVER', 'MODEL', 'WAS', 'IS', ''], ...rows])) console.log(line);
+  return rows.every((row) => row[4] === 'the same');
+}
+
+if (import.meta.main) {
+  try {
+    if (!(await restore(asked(process.argv.slice(2))))) process.exitCode = 1;
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    console.error(`restore: ${message}${code?.startsWith('ERR_PARSE_ARGS') ? `\n${usage}` : ''}`);
+    process.exitCode = 1;
+  }
+}
