@@ -15,7 +15,7 @@ export interface Backup {
   /**
    * restic's address of the repository, such as `s3:https://s3.amazonaws.com/BUCKET/PATH`, `gs:BUCKET:/PATH` or
    * `azure:CONTAINER:/PATH`; empty for a claim.
-   * @pattern ^((s3|gs|azure|b2|swift|rest|sftp):\\S+)?$
+   * @pattern ^((s3|gs|azure|b2|swift|rest|sftp):\S+)?$
    * @maxLength 1024
    */
   repository: string;

@@ -25,13 +25,23 @@ export interface Kinds {
   HorizontalPodAutoscaler: KubeObject & { spec: HorizontalPodAutoscalerSpec };
   InferencePool: KubeObject & { spec: InferencePoolSpec };
   Ingress: KubeObject & { spec: IngressSpec };
+  CronJob: KubeObject & {
+    spec: {
+      schedule: string;
+      timeZone: string;
+      concurrencyPolicy: string;
+      jobTemplate: { spec: { activeDeadlineSeconds: number; template: PodTemplate } };
+    };
+  };
   Job: KubeObject & { spec: { backoffLimit: number; template: PodTemplate } };
   LimitRange: KubeObject & { spec: { limits: LimitRangeItem[] } };
   PersistentVolumeClaim: KubeObject & { spec: ClaimSpec };
   PodDisruptionBudget: KubeObject & { spec: PodDisruptionBudgetSpec };
   PodMonitor: KubeObject & { spec: PodMonitorSpec };
   PrometheusRule: KubeObject & { spec: { groups: object[] } };
-  Role: KubeObject & { rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[] };
+  Role: KubeObject & {
+    rules: { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }[];
+  };
   RoleBinding: KubeObject & {
     roleRef: { apiGroup: string; kind: string; name: string };
     subjects: { kind: string; name: string; namespace: string }[];

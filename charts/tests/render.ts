@@ -66,7 +66,10 @@ export class Rendered {
   /** The pod templates of everything that makes pods, by the name of what makes them. */
   get podTemplates(): Record<string, PodTemplate> {
     const makers = [...this.all('Deployment'), ...this.all('Job')];
-    return Object.fromEntries(makers.map(({ metadata, spec }) => [metadata.name, spec.template]));
+    return Object.fromEntries([
+      ...makers.map(({ metadata, spec }) => [metadata.name, spec.template]),
+      ...this.all('CronJob').map(({ metadata, spec }) => [metadata.name, spec.jobTemplate.spec.template]),
+    ]);
   }
 
   /** The objects by kind and name; throws when two share both. */

@@ -3,20 +3,21 @@
 //
 // Installs a release anew from the last good copy, or from another: its values, with every model at the digest that it had, and the
 // models on the shared claim that cannot be pulled. The namespace is made if it is not there; the Secret with RESTIC_PASSWORD has to be.
-import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { parse } from 'yaml';
 import type { Values } from '../../schema/values.ts';
 import type { ListedModel } from '../../service/backup/collect.ts';
-import { canonicalName } from '../../service/shared/names.ts';
 import { type Way, wayTo } from '../doctor/way.ts';
 import { clientEnvironment } from '../tools/clients.ts';
 import { columns } from '../tools/columns.ts';
 import { root } from '../tools/paths.ts';
 import { duration, say } from '../tools/progress.ts';
 import { run } from '../tools/run.ts';
+import { pinned, withRemovals } from './restored-values.ts';
 
 const usage =
   'usage: npm run restore -- --release NAME --namespace NS --secret NAME [--from NS/RELEASE] [--repository ADDRESS | --claim NAME] ' +
@@ -197,18 +198,6 @@ async function readCopy(place: Place, what: Asked) {
   };
 }
 
-/** The values, with the digest that each pulled model had at the time. */
-export function pinned(values: Values, listed: readonly ListedModel[]): Values {
-  const digests = new Map(
-    listed.flatMap(({ name, digest }) => (digest ? [[canonicalName(name), `sha256:${digest}`]] : [])),
-  );
-  const models = Object.entries(values.models).map(([key, model]) => {
-    const digest = model.digest || digests.get(canonicalName(model.pull));
-    return [key, digest ? { ...model, digest } : model];
-  });
-  return { ...values, models: Object.fromEntries(models) };
-}
-
 async function restore(what: Asked): Promise<boolean> {
   const start = performance.now();
   const step = (text: string) => say(`restore: ${text} (${duration(performance.now() - start)})`);
@@ -226,7 +215,12 @@ async function restore(what: Asked): Promise<boolean> {
 
   await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-restore-'));
   const file = path.join(folder.path, 'values.json');
-  await writeFile(file, JSON.stringify(pinned(copy.values, copy.models)));
+  const chart = async (name: string) => parse(await readFile(path.join(root, 'charts', name), 'utf8'));
+  const values = pinned(copy.values, copy.models);
+  await writeFile(
+    file,
+    JSON.stringify(withRemovals(values, await chart('values.yaml'), await chart('values.schema.json'))),
+  );
   const files = [file, ...what.values.map((each) => path.resolve(each))].flatMap((each) => ['--values', each]);
   await place.helm(['upgrade', '--install', what.release, path.join(root, 'charts'), ...files]);
   step('the release is installed');

@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'vitest';
+import { withRemovals } from '../../ci/delivery/restored-values.ts';
+import { chartSchema, chartValues } from '../../ci/testing/chart.ts';
+import { parseConfig } from '../../service/shared/config.ts';
+import { fleet, mistakes, model, render } from './render.ts';
+
+const on = { enabled: true, existingSecret: 'repository-keys' };
+const of = (backup: object, rest: object = {}, servers: object = { a: {} }) =>
+  fleet(servers as Parameters<typeof fleet>[0], {}, { ...rest, backup: { ...on, ...backup } });
+
+describe('backups', () => {
+  test('omits all of it by default', async () => {
+    const { objects } = await render(fleet({ a: {} }));
+    expect(objects.filter(({ metadata }) => metadata.name.includes('backup'))).toEqual([]);
+    expect(objects.filter(({ kind }) => kind === 'CronJob')).toEqual([]);
+  });
+
+  test('renders a CronJob that collects, copies and reports, one at a time', async () => {
+    const rendered = await render(of({ schedule: '5 4 * * *', timeZone: 'Europe/Berlin', timeoutSeconds: 600 }));
+    const { spec } = rendered.only('CronJob');
+    expect([spec.schedule, spec.timeZone, spec.concurrencyPolicy]).toEqual(['5 4 * * *', 'Europe/Berlin', 'Forbid']);
+    expect(spec.jobTemplate.spec.activeDeadlineSeconds).toBe(600);
+    const { initContainers, containers } = spec.jobTemplate.spec.template.spec;
+    expect([...initContainers!, ...containers].map(({ name }) => name)).toEqual(['collect', 'restic', 'report']);
+  });
+
+  test('renders the claim of the copies, which outlives the release, unless they are elsewhere', async () => {
+    const claimsOf = async (backup: object) =>
+      (await render(of(backup))).all('PersistentVolumeClaim').map(({ metadata }) => metadata.name);
+    const rendered = await render(of({ claim: { size: '9Gi', storageClass: 'standard' } }));
+    const { metadata, spec } = rendered.get('PersistentVolumeClaim', 'model-management-backup');
+    expect(metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });
+    expect([spec.storageClassName, spec.resources.requests.storage]).toEqual(['standard', '9Gi']);
+    expect(await claimsOf({ repository: 's3:https://s3.example.com/bucket' })).toEqual([]);
+    expect(await claimsOf({ claim: { existingClaim: 'copies' } })).toEqual([]);
+  });
+
+  test('renders the models of the shared claim for it, and to be read alone', async () => {
+    const mountsOf = async (server: object) => {
+      const { podTemplates } = await render(of({}, {}, { a: server }));
+      const { initContainers } = podTemplates['model-management-backup']!.spec;
+      return initContainers!.flatMap(({ volumeMounts = [] }) => volumeMounts.filter(({ name }) => name === 'models'));
+    };
+    expect(await mountsOf({})).toEqual([]);
+    expect(await mountsOf({ cache: { mode: 'shared' } })).toEqual([
+      { name: 'models', mountPath: '/models', readOnly: true },
+      { name: 'models', mountPath: '/models', readOnly: true },
+    ]);
+  });
+
+  test('renders a configuration that the service takes: servers, pulled models, and the names of Secrets', async () => {
+    const rest = {
+      namePrefix: 'x-',
+      imagePullSecrets: ['pull'],
+      ingress: { enabled: true, tls: { secretName: 'tls' } },
+      gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
+      backup: on,
+    };
+    const models = { a: model('a', { pull: 'base:1' }), b: model('b', { pull: 'base:1' }) };
+    const rendered = await render(fleet({ a: { models: ['a'] }, b: { models: ['b'] } }, models, rest), {
+      namespace: 'ns',
+    });
+    const { data } = rendered.get('ConfigMap', 'x-model-management-backup');
+    expect(parseConfig('config.json', data['config.json']!, 'BackupConfig', () => [])).toEqual({
+      release: 'release',
+      chart: '0.1.0',
+      namespace: 'ns',
+      servers: { a: 'http://x-a.ns.svc:8080', b: 'http://x-b.ns.svc:8080' },
+      pulled: ['base:1'],
+      baseModels: false,
+      secrets: ['keys', 'pull', 'repository-keys', 'tls'],
+      statusConfigMap: 'x-model-management-backup-status',
+    });
+    expect(rendered.get('ConfigMap', 'x-model-management-backup-status').data).toBeUndefined();
+  });
+
+  test('renders values that make the same release again', async () => {
+    const values = of({ keep: { daily: 3 } }, { namePrefix: 'x-' }, { a: { replicas: { min: 2, max: 3 } } });
+    const first = await render(values);
+    const copied = JSON.parse(first.get('ConfigMap', 'x-model-management-backup').data['values.json']!);
+    const again = withRemovals(copied, chartValues, chartSchema) as object;
+    expect((await render(again)).byIdentity).toEqual(first.byIdentity);
+  });
+
+  test('renders rights to list what is copied, of which no Secret is one, and to say how it went', async () => {
+    const rendered = await render(of({}));
+    const { rules } = rendered.get('Role', 'model-management-backup');
+    const may = rules.flatMap(({ resources, verbs, resourceNames }) =>
+      resources.map((resource) => `${verbs.join()} ${resource}${resourceNames ? ` ${resourceNames.join()}` : ''}`),
+    );
+    expect(may.toSorted()).toEqual([
+      'list configmaps',
+      'list cronjobs',
+      'list deployments',
+      'list horizontalpodautoscalers',
+      'list ingresses',
+      'list persistentvolumeclaims',
+      'list poddisruptionbudgets',
+      'list rolebindings',
+      'list roles',
+      'list serviceaccounts',
+      'list services',
+      'patch configmaps model-management-backup-status',
+    ]);
+    const { subjects, roleRef } = rendered.get('RoleBinding', 'model-management-backup');
+    expect([subjects[0]!.name, roleRef.name]).toEqual(['model-management-backup', 'model-management-backup']);
+    const { serviceAccountName } = rendered.podTemplates['model-management-backup']!.spec;
+    expect(serviceAccountName).toBe('model-management-backup');
+  });
+
+  test('renders where gateways read how it went, and counts its pod and its claim in the bounds', async () => {
+    const rendered = await render(of({ resources: { cpu: '1', memory: '64Gi' } }));
+    const { volumes } = rendered.podTemplates['model-management-gateway']!.spec;
+    expect(volumes).toContainEqual({ name: 'backup-status', configMap: { name: 'model-management-backup-status' } });
+    const config = JSON.parse(rendered.get('ConfigMap', 'model-management-gateway').data['config.json']!);
+    expect(config.backupStatusFile).toBe('/etc/model-management-backup/status.json');
+    const without = await render(fleet({ a: {} }));
+    const pods = (all: typeof rendered) => Number(all.only('ResourceQuota').spec.hard.pods);
+    expect(pods(rendered)).toBe(pods(without) + 1);
+    const limits = rendered.only('LimitRange').spec.limits;
+    expect(limits[0]!.max.memory).toBe(String(64 * 2 ** 30));
+    expect(limits[1]!.max.storage).toBe(String(50 * 2 ** 30));
+  });
+
+  test('refuses backups without the Secret of the repository', async () => {
+    expect(await mistakes(of({ existingSecret: '' }))).toEqual([
+      "backup: enabled without existingSecret: name the Secret that has RESTIC_PASSWORD and what the repository's cloud asks for, or set enabled to false",
+    ]);
+  });
+});
