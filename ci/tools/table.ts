@@ -130,6 +130,17 @@ export const families = {
     links: {},
     tools: bin('kwok', 'sigs.k8s.io/kwok'),
   },
+  // What buys such nodes for pods that have none. It does not build with the libraries of any other family.
+  karpenter: {
+    kind: 'go',
+    minutes: 3,
+    packages: ['tool'],
+    cgo: false,
+    variables: {},
+    renames: { kwok: 'karpenter-kwok' },
+    links: {},
+    tools: bin('karpenter-kwok', 'sigs.k8s.io/karpenter'),
+  },
   // It gives what Prometheus records to autoscalers, as external metrics.
   adapter: {
     kind: 'go',
