@@ -1,10 +1,9 @@
 // The production values at full size on fake nodes (kwok): what the real scheduler, quota and controllers do with them.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { type FakeNode, type FakeNodes, fakeLabel, fakeTaint, startFakeNodes } from '../../ci/cluster/fake-nodes.ts';
+import { type FakeNode, type FakeNodes, startFakeNodes } from '../../ci/cluster/fake-nodes.ts';
 import { inNode, runInNode, startInNode } from '../../ci/cluster/node.ts';
 import {
   isReady,
@@ -14,10 +13,11 @@ import {
   restrictedPod,
   testNamespace,
 } from '../../ci/cluster/testing.ts';
+import { type FullSize, fullSize, held, replicasOf, serverOf } from '../../ci/testing/full-size.ts';
 import { root } from '../../ci/tools/paths.ts';
-import { output, run } from '../../ci/tools/run.ts';
+import { output } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { type GpuType, gpus } from '../../generator/gpus.ts';
 import { roomOf } from '../../generator/plan/capacity.ts';
 import { listPrices } from '../../generator/plan/prices.ts';
 
@@ -37,7 +37,10 @@ function pool(type: string, capacity: 'spot' | 'on-demand', each: number): FakeN
         'topology.kubernetes.io/zone': zone,
         'node.kubernetes.io/instance-type': type,
         [capacityType]: capacity,
-        ...(gpu && { 'nvidia.com/gpu.product': `NVIDIA-${gpu.type}` }),
+        ...(gpu && {
+          'nvidia.com/gpu.product': `NVIDIA-${gpu.type}`,
+          'nvidia.com/gpu.memory': String(gpus[gpu.type as GpuType].memoryMiB),
+        }),
       },
       taints: gpu ? [taint] : [],
       capacity: {
@@ -63,81 +66,13 @@ const spotNodes = [...pools.l4Spot, ...pools.cpuSpot].map(({ name }) => name);
 const gpuServers = { 'ollama-llama': 'L40S', 'ollama-qwen': 'L4', 'ollama-gpt-oss': 'L4' };
 const business = ['legal-analysis', 'risk-assessment', 'summary', 'recommendations'].map((name) => `ollama-${name}`);
 
-/** Production, on fake nodes alone, and without what operators would have to be there for. */
-const onFakeNodes: ValuesOverrides = {
-  image: { repository: 'example.com/service', tag: '1' },
-  ingress: { enabled: false },
-  // What is asked of fakes is nothing: there would be no metrics.
-  autoscaling: { signals: 'cpu' },
-  monitoring: { scrape: { method: 'none' }, rules: { delivery: 'none' }, dashboards: { delivery: 'none' } },
-  serverDefaults: {
-    scheduling: { nodeSelector: fakeLabel, tolerations: [{ ...fakeTaint, operator: 'Exists' }] } as never,
-  },
-  gateway: { scheduling: { nodeSelector: fakeLabel, tolerations: [{ ...fakeTaint, operator: 'Exists' }] } as never },
-  servers: Object.fromEntries(
-    Object.entries(gpuServers).map(([name, product]) => [
-      name,
-      { scheduling: { nodeSelector: { 'nvidia.com/gpu.product': `NVIDIA-${product}` } } },
-    ]),
-  ),
-};
-
-const production = parse(readFileSync(path.join(root, 'environments/production/values.yaml'), 'utf8'));
-const defaults = parse(readFileSync(path.join(root, 'charts/values.yaml'), 'utf8'));
-
-/** As many pods as there may be: what autoscalers would come to, which see no load of pods that do not run. */
-const atMaximum: ValuesOverrides = {
-  servers: Object.fromEntries(
-    Object.entries<Resource>(defaults.servers).map(([name, { replicas }]) => [
-      name,
-      { replicas: { min: replicas.max } },
-    ]),
-  ),
-  gateway: { replicas: { min: production.gateway.replicas.max } },
-};
-
 let namespace: Namespace;
 let fakes: FakeNodes;
-const folder = mkdtempSync(path.join(tmpdir(), 'placement-'));
+let release: FullSize;
 
-async function deploy(...values: object[]): Promise<number> {
-  const file = path.join(folder, 'values.yaml');
-  writeFileSync(
-    file,
-    stringify([onFakeNodes, ...values].reduce((base, over) => mergeValues(base, over) as object, {})),
-  );
-  const start = performance.now();
-  const { env } = namespace.cluster;
-  await run(
-    await tool('helm'),
-    [
-      ...['--namespace', namespace.name, 'upgrade', '--install', 'production', path.join(root, 'charts')],
-      ...['--values', path.join(root, 'environments/production/values.yaml'), '--values', file],
-    ],
-    { env },
-  );
-  return start;
-}
-
-const staying = async () => (await namespace.list('pods')).filter((pod) => !pod.metadata.deletionTimestamp);
-const serverOf = (pod: Resource): string => pod.metadata.labels['model-management.fineprint.ai/server'] ?? 'gateway';
 const node = (pod: Resource) => nodeOf.get(pod.spec.nodeName)!;
 const capacityOf = (pod: Resource) => node(pod).labels[capacityType]!;
 const isFixed = (pod: Resource) => 'model-management.fineprint.ai/capacity' in pod.metadata.labels;
-
-/** Waits until each server and the gateway has so many ready pods, and gives them with the seconds since `start`. */
-async function settled(which: 'min' | 'max', start: number) {
-  const wanted = Object.fromEntries([
-    ...Object.entries<Resource>(defaults.servers).map(([name, { replicas }]) => [name, replicas[which]]),
-    ['gateway', production.gateway.replicas[which]],
-  ]);
-  const pods = await namespace.until(`the ${which === 'min' ? 'fewest' : 'most'} pods`, 180, async () => {
-    const found = await staying();
-    const count = (name: string) => found.filter((pod) => serverOf(pod) === name && isReady(pod)).length;
-    return Object.entries(wanted).every(([name, number]) => count(name) === number) && found.every(isReady) && found;
-  });
-  return { pods: pods as Resource[], seconds: Math.round((performance.now() - start) / 1000) };
-}
 
 const counted = (items: string[]) =>
   Object.entries(Object.groupBy(items, (item) => item))
@@ -168,6 +103,7 @@ function expectPlaced(pods: Resource[], spot: boolean): void {
 
 beforeAll(async () => {
   namespace = await testNamespace();
+  release = fullSize(namespace);
   fakes = await startFakeNodes(namespace.cluster);
   await fakes.add(...all);
 });
@@ -175,11 +111,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await namespace?.[Symbol.asyncDispose]();
   await fakes?.[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
+  release?.[Symbol.dispose]();
 });
 
 it('schedules all servers at their minimum: spot where it is preferred, the critical and the first pods on demand', async () => {
-  const { pods, seconds } = await settled('min', await deploy());
+  const { pods, seconds } = await release.settled('min', await release.deploy());
   tell('minimum', pods, seconds);
   expectPlaced(pods, true);
   const gateways = pods.filter((pod) => serverOf(pod) === 'gateway');
@@ -187,7 +123,7 @@ it('schedules all servers at their minimum: spot where it is preferred, the crit
 });
 
 it('schedules all servers at their maximum, with the gateway spread evenly over zones and over nodes', async () => {
-  const { pods, seconds } = await settled('max', await deploy(atMaximum));
+  const { pods, seconds } = await release.settled('max', await release.deploy(held('max')));
   tell('maximum', pods, seconds);
   expectPlaced(pods, true);
   const gateways = pods.filter((pod) => serverOf(pod) === 'gateway');
@@ -251,7 +187,7 @@ it('gives a container that says nothing a small share by its limit range, and re
 it('moves to nodes on demand when all spot nodes are taken away, and back when they are there again', async () => {
   let start = performance.now();
   await fakes.takeAway(spotNodes);
-  const without = await settled('max', start);
+  const without = await release.settled('max', start);
   tell('without spot nodes', without.pods, without.seconds);
   expectPlaced(without.pods, false);
   await fakes.add(...pools.l4Spot, ...pools.cpuSpot);
@@ -259,15 +195,15 @@ it('moves to nodes on demand when all spot nodes are taken away, and back when t
   await namespace.kubectl(['rollout', 'restart', 'deployment', '--selector', 'app.kubernetes.io/component=server']);
   const before = new Set(without.pods.map((pod) => pod.metadata.uid));
   await namespace.until('new pods of all servers', 180, async () =>
-    (await staying()).every((pod) => serverOf(pod) === 'gateway' || !before.has(pod.metadata.uid)),
+    (await release.pods()).every((pod) => serverOf(pod) === 'gateway' || !before.has(pod.metadata.uid)),
   );
-  const again = await settled('max', start);
+  const again = await release.settled('max', start);
   tell('with spot nodes again, after a rollout', again.pods, again.seconds);
   expectPlaced(again.pods, true);
 });
 
 it('keeps all but one pod of each server while a node is drained', async () => {
-  const pods = await staying();
+  const pods = await release.pods();
   const busiest = Object.entries(
     Object.groupBy(
       pods.filter((pod) => business.includes(serverOf(pod))),
@@ -279,7 +215,7 @@ it('keeps all but one pod of each server while a node is drained', async () => {
   let draining = true;
   const watching = (async () => {
     while (draining) {
-      const ready = (await staying()).filter(isReady).map(serverOf);
+      const ready = (await release.pods()).filter(isReady).map(serverOf);
       for (const server of business) {
         fewest[server] = Math.min(
           fewest[server] ?? Number.POSITIVE_INFINITY,
@@ -293,7 +229,7 @@ it('keeps all but one pod of each server while a node is drained', async () => {
     ['drain', name, '--ignore-daemonsets', '--delete-emptydir-data', '--force', '--timeout=120s'],
     { timeout: 130_000 },
   );
-  const { pods: after, seconds } = await settled('max', start);
+  const { pods: after, seconds } = await release.settled('max', start);
   draining = false;
   await watching;
   await namespace.cluster.kubectl(['uncordon', name]);
@@ -301,8 +237,7 @@ it('keeps all but one pod of each server while a node is drained', async () => {
     `drain of ${name}: ${onIt!.length} pods in ${seconds} s; fewest ready meanwhile: ${JSON.stringify(fewest)}`,
   );
   expect(after.some((pod) => pod.spec.nodeName === name)).toBe(false);
-  for (const server of business)
-    expect(fewest[server]).toBeGreaterThanOrEqual(defaults.servers[server].replicas.max - 1);
+  for (const server of business) expect(fewest[server]).toBeGreaterThanOrEqual(replicasOf[server]!.max - 1);
 });
 
 it('makes room for pods of a higher priority', async () => {
@@ -317,12 +252,12 @@ it('makes room for pods of a higher priority', async () => {
   try {
     const llama = async (number: number) => {
       await namespace.until(`${number} pods of llama`, 120, async () => {
-        const found = (await staying()).filter((pod) => serverOf(pod) === 'ollama-llama');
+        const found = (await release.pods()).filter((pod) => serverOf(pod) === 'ollama-llama');
         return found.length === number && found.every(isReady);
       });
     };
     // One pod of llama is left; strangers take all other GPUs of its kind.
-    await deploy(atMaximum, { servers: { 'ollama-llama': { replicas: { min: 1, max: 4 } } } });
+    await release.deploy(held('max'), { servers: { 'ollama-llama': { replicas: { min: 1, max: 4 } } } });
     await llama(1);
     await using others = await testNamespace();
     const takers = pools.l40s.map((_, index) => {
@@ -340,7 +275,7 @@ it('makes room for pods of a higher priority', async () => {
       60,
       async () => (await others.list('pods')).filter(isReady).length === pools.l40s.length - 1,
     );
-    const start = await deploy(atMaximum, {
+    const start = await release.deploy(held('max'), {
       servers: { 'ollama-llama': { replicas: { min: 3, max: 4 }, scheduling: { priorityClassName } } },
     });
     await llama(3);
@@ -375,13 +310,13 @@ it('puts servers on CPUs on fewer nodes than the default settings do', async () 
     for (const [what, scheduling] of Object.entries(settings)) {
       // From nothing each time: what is placed already would stay where it is.
       await namespace.kubectl(['delete', 'deployments', '--all', '--wait']);
-      await namespace.until('no pod', 60, async () => (await staying()).length === 0);
-      const placement = { scheduling: { ...scheduling, capacity: 'onDemand' } };
-      const start = await deploy(atMaximum, {
+      await namespace.until('no pod', 60, async () => (await release.pods()).length === 0);
+      const placement = { scheduling: { ...scheduling, capacity: 'onDemand' as const } };
+      const start = await release.deploy(held('max'), {
         serverDefaults: placement,
         servers: Object.fromEntries(business.map((name) => [name, { replicas: { onDemand: 0 } }])),
       });
-      const { pods } = await settled('max', start);
+      const { pods } = await release.settled('max', start);
       const ours = pods.filter((pod) => business.includes(serverOf(pod)));
       used[what] = new Set(ours.map((pod) => pod.spec.nodeName)).size;
     }

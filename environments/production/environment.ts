@@ -9,7 +9,12 @@ const business = ['legal-analysis', 'risk-assessment', 'summary', 'recommendatio
 export default defineEnvironment({
   purpose: 'Everything on, on spot nodes where that does no harm.',
   values: {
-    serverDefaults: { cache: { storageClass: 'fast-ssd' }, scheduling: { capacity: 'preferSpot', pack: true } },
+    serverDefaults: {
+      cache: { storageClass: 'fast-ssd' },
+      // Nodes with GPUs of several sizes: the smaller ones hold the largest model in part alone, and some cost less.
+      gpu: { matchMemory: true },
+      scheduling: { capacity: 'preferSpot', pack: true },
+    },
     servers: {
       // What most requests are for, with one pod at the least and a load of minutes: it is not to be taken away.
       'ollama-llama': { scheduling: { capacity: 'onDemand' } },

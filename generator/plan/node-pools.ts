@@ -1,62 +1,94 @@
 import { stringify } from 'yaml';
+import { type GpuType, gpus } from '../gpus.ts';
 import { fitsInto, roomOf } from './capacity.ts';
 import { type Plan, systemDiskGiB } from './plan.ts';
-import type { Prices } from './prices.ts';
+import type { Instance, Prices } from './prices.ts';
 import { purchases } from './purchase.ts';
 
 const documents = (head: string[], objects: object[]) =>
   `${head.map((line) => `# ${line}`).join('\n')}\n\n${objects.map((object) => stringify(object, { lineWidth: 0 })).join('---\n')}`;
 
-/** The types of nodes that a plan has for some way to pay, at its minimum or its maximum. */
-function typesOf(plan: Plan, withGpus: boolean): string[] {
+/** The types of nodes that a plan has for some way to pay, at its minimum or its maximum, of one type of GPUs or without any. */
+function typesOf(plan: Plan, gpuType?: string): string[] {
   const nodes = purchases.flatMap((purchase) => Object.values(plan.nodes[purchase]).flatMap(({ nodes }) => nodes));
-  const types = nodes.filter(({ offer }) => (offer.gpuType !== undefined) === withGpus).map(({ offer }) => offer.type);
+  const types = nodes.filter(({ offer }) => offer.gpuType === gpuType).map(({ offer }) => offer.type);
   return [...new Set(types)].sort();
 }
 
-/** The types that hold a pod of the plan, with its GPUs or without any: the more there are, the more often one is to be had on spot. */
-function fittingTypes({ release }: Plan, prices: Prices, withGpus: boolean): string[] {
-  const workloads = release.workloads.filter(({ gpuType }) => (gpuType !== undefined) === withGpus);
-  return Object.entries(prices.instances).flatMap(([type, instance]) =>
-    workloads.some(({ need, gpuType }) => gpuType === instance.gpu?.type && fitsInto(need, roomOf(instance)))
-      ? [type]
-      : [],
+/** The types of GPUs that a plan has, those first whose nodes cost least for each of them. */
+function gpuTypesOf({ release }: Plan, prices: Prices): GpuType[] {
+  const types = new Set(release.workloads.flatMap(({ gpuType }) => gpuType ?? []));
+  const least = (type: GpuType) =>
+    Math.min(
+      ...Object.values(prices.instances).map((instance) => (instance.gpu?.type === type ? perGpu(instance) : Infinity)),
+    );
+  return [...types].sort((a, b) => least(a) - least(b));
+}
+
+const perGpu = ({ usdPerHour, gpu }: Instance) => usdPerHour / gpu!.count;
+
+/**
+ * The types that hold a pod of the plan, of one type of GPUs or without any: the more there are, the more often one is to be had on
+ * spot. Karpenter buys as few nodes as hold the pods: types with more GPUs than any pod asks for are left out where they cost more for each.
+ */
+function fittingTypes({ release }: Plan, prices: Prices, gpuType?: GpuType): string[] {
+  const workloads = release.workloads.filter((workload) => workload.gpuType === gpuType);
+  const fitting = Object.entries(prices.instances).filter(
+    ([_, instance]) => instance.gpu?.type === gpuType && workloads.some(({ need }) => fitsInto(need, roomOf(instance))),
   );
+  if (!gpuType) return fitting.map(([type]) => type);
+  const most = Math.ceil(Math.max(...workloads.map(({ need }) => need.gpus)));
+  const least = Math.min(...fitting.map(([_, instance]) => perGpu(instance)));
+  return fitting
+    .filter(([_, instance]) => instance.gpu!.count <= most || perGpu(instance) <= least)
+    .map(([type]) => type);
 }
 
 /** The most that the pods of a plan's maximum need, over all ways to pay, and a node more for rollouts. */
-function limitsOf(plan: Plan, prices: Prices, withGpus: boolean) {
+function limitsOf(plan: Plan, prices: Prices, gpuType?: string) {
   const sums = purchases.map((purchase) => {
-    const nodes = plan.nodes[purchase].maximum.nodes.filter(({ offer }) => (offer.gpuType !== undefined) === withGpus);
+    const nodes = plan.nodes[purchase].maximum.nodes.filter(({ offer }) => offer.gpuType === gpuType);
     const have = nodes.map(({ offer }) => prices.instances[offer.type]!);
     const largest = Math.max(0, ...have.map(({ cpu }) => cpu));
     return {
       cpu: have.reduce((sum, { cpu }) => sum + cpu, largest),
-      gpus: have.reduce((sum, { gpu }) => sum + (gpu?.count ?? 0), withGpus ? 1 : 0),
+      gpus: have.reduce((sum, { gpu }) => sum + (gpu?.count ?? 0), 1),
     };
   });
   const most = (of: 'cpu' | 'gpus') => Math.max(...sums.map((sum) => sum[of]));
-  return { cpu: String(most('cpu')), ...(withGpus && { 'nvidia.com/gpu': String(most('gpus')) }) };
+  return { cpu: String(most('cpu')), ...(gpuType && { 'nvidia.com/gpu': String(most('gpus')) }) };
 }
 
-/** NodePools and an EC2NodeClass for Karpenter: types that hold the plan's pods, spot before on demand, no more than its maximum. */
+/**
+ * NodePools and an EC2NodeClass for Karpenter: types that hold the plan's pods, spot before on demand, no more than its maximum.
+ *
+ * Each type of GPUs has a pool of its own, whose nodes say how much memory they have: pods with `gpu.matchMemory` go to those that
+ * have enough. In one pool for all, Karpenter would put a large model on a smaller GPU wherever the node is cheaper. Of several pools
+ * that would do it takes the one of the highest weight, and does not compare what they cost.
+ */
 export function karpenterYaml(plan: Plan, prices: Prices, madeBy: string): string {
-  const pool = (name: string, withGpus: boolean) => ({
+  const pool = (name: string, gpu?: { type: GpuType; weight: number }) => ({
     apiVersion: 'karpenter.sh/v1',
     kind: 'NodePool',
     metadata: { name },
     spec: {
+      ...(gpu && { weight: gpu.weight }),
       template: {
+        ...(gpu && { metadata: { labels: { 'nvidia.com/gpu.memory': String(gpus[gpu.type].memoryMiB) } } }),
         spec: {
           nodeClassRef: { group: 'karpenter.k8s.aws', kind: 'EC2NodeClass', name: 'model-management' },
           requirements: [
-            { key: 'node.kubernetes.io/instance-type', operator: 'In', values: fittingTypes(plan, prices, withGpus) },
+            {
+              key: 'node.kubernetes.io/instance-type',
+              operator: 'In',
+              values: fittingTypes(plan, prices, gpu?.type),
+            },
             { key: 'karpenter.sh/capacity-type', operator: 'In', values: ['spot', 'on-demand'] },
           ],
-          ...(withGpus && { taints: [{ key: 'nvidia.com/gpu', value: 'true', effect: 'NoSchedule' }] }),
+          ...(gpu && { taints: [{ key: 'nvidia.com/gpu', value: 'true', effect: 'NoSchedule' }] }),
         },
       },
-      limits: limitsOf(plan, prices, withGpus),
+      limits: limitsOf(plan, prices, gpu?.type),
       // A pod costs a download and a load: nodes are given back when they are emptier for a while, one after the other.
       disruption: {
         consolidationPolicy: 'WhenEmptyOrUnderutilized',
@@ -65,9 +97,12 @@ export function karpenterYaml(plan: Plan, prices: Prices, madeBy: string): strin
       },
     },
   });
+  const types = gpuTypesOf(plan, prices);
   const pools = [
-    pool('model-management', false),
-    ...(typesOf(plan, true).length > 0 ? [pool('model-management-gpu', true)] : []),
+    pool('model-management'),
+    ...types.map((type, index) =>
+      pool(`model-management-${type.toLowerCase()}`, { type, weight: types.length - index }),
+    ),
   ];
   const nodeClass = {
     apiVersion: 'karpenter.k8s.aws/v1',
@@ -95,7 +130,7 @@ export function karpenterYaml(plan: Plan, prices: Prices, madeBy: string): strin
  * cheaper types first. It goes by the names of groups, which are to have the type with dashes in them, and `spot` where they are spot.
  */
 export function priorityExpanderYaml(plan: Plan, prices: Prices, madeBy: string): string {
-  const types = [...typesOf(plan, false), ...typesOf(plan, true)];
+  const types = [undefined, ...gpuTypesOf(plan, prices)].flatMap((gpuType) => typesOf(plan, gpuType));
   // By what a core or a GPU for pods costs: what is dear because it is large comes no later.
   const rate = (type: string) => {
     const instance = prices.instances[type]!;

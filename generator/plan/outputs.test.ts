@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import type { Server } from '../../schema/values.ts';
+import { mergeValues } from '../environment.ts';
 import { loadEnvironments } from '../environments.ts';
+import { gpus } from '../gpus.ts';
 import { loadRegistry } from '../registry.ts';
 import { roomOf } from './capacity.ts';
 import { instanceTypes } from './instance-types.ts';
@@ -10,7 +13,10 @@ import { karpenterYaml, priorityExpanderYaml } from './node-pools.ts';
 import { type Plan, planOf } from './plan.ts';
 import { listPrices } from './prices.ts';
 import { shortTable } from './report.ts';
-import { releaseOf } from './workload.ts';
+import { releaseOf, releaseValues } from './workload.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: parsed YAML
+type Pool = any;
 
 const prices = listPrices();
 let plan: Plan;
@@ -27,18 +33,47 @@ test('the README has the plan of production', () => {
 describe('Karpenter’s pools', () => {
   const objects = () => parseAllDocuments(karpenterYaml(plan, prices, 'made')).map((document) => document.toJS());
 
-  test('have the types that the plan buys, and bounds that hold its maximum', () => {
-    const [cpu, gpu, nodeClass] = objects();
-    const typesOf = (pool: typeof cpu): string[] => pool.spec.template.spec.requirements[0].values;
+  const typesIn = (pool: Pool): string[] => pool.spec.template.spec.requirements[0].values;
+
+  test('have the types that the plan buys, those of each GPU in one of its own, and bounds that hold its maximum', () => {
+    const [cpu, ...rest] = objects();
+    const nodeClass = rest.pop();
+    expect(nodeClass.kind).toBe('EC2NodeClass');
+    const gpuOf = (type: string) => prices.instances[type]!.gpu?.type;
+    const pools = new Map<string | undefined, Pool>([cpu, ...rest].map((pool) => [gpuOf(typesIn(pool)[0]!), pool]));
+    expect(pools.size).toBe(rest.length + 1);
+    for (const [gpuType, pool] of pools) expect(new Set(typesIn(pool).map(gpuOf))).toEqual(new Set([gpuType]));
     for (const size of ['minimum', 'maximum'] as const) {
       for (const { offer } of plan.nodes.spot[size].nodes)
-        expect(typesOf(offer.gpuType ? gpu : cpu)).toContain(offer.type);
+        expect(typesIn(pools.get(offer.gpuType)!)).toContain(offer.type);
     }
-    const { nodes } = plan.nodes.onDemand.maximum;
-    const gpus = nodes.reduce((sum, { offer }) => sum + offer.room.gpus, 0);
-    expect(Number(gpu.spec.limits['nvidia.com/gpu'])).toBeGreaterThanOrEqual(gpus);
-    expect(gpu.spec.template.spec.taints).toEqual([{ key: 'nvidia.com/gpu', value: 'true', effect: 'NoSchedule' }]);
-    expect(nodeClass.kind).toBe('EC2NodeClass');
+    for (const pool of rest) {
+      const { nodes } = plan.nodes.onDemand.maximum;
+      const gpus = nodes.filter(({ offer }) => offer.gpuType === gpuOf(typesIn(pool)[0]!)).length;
+      expect(Number(pool.spec.limits['nvidia.com/gpu'])).toBeGreaterThanOrEqual(gpus);
+      expect(pool.spec.template.spec.taints).toEqual([{ key: 'nvidia.com/gpu', value: 'true', effect: 'NoSchedule' }]);
+    }
+  });
+
+  test('say how much memory their GPUs have, which is what the servers ask for that they are bought for, the cheapest first', async () => {
+    const { values } = releaseValues(await loadRegistry(), (await loadEnvironments()).production!);
+    const pools: Pool[] = objects().filter(({ spec }) => spec.template?.metadata);
+    const memoryOf = (pool: Pool) => Number(pool.spec.template.metadata.labels['nvidia.com/gpu.memory']);
+    expect(pools.map(memoryOf)).toEqual([gpus.L4.memoryMiB, gpus.L40S.memoryMiB]);
+    expect(pools.map(({ spec }) => spec.weight)).toEqual([2, 1]);
+    const holding = (server: string) => {
+      const it = mergeValues(values.serverDefaults, values.servers[server]!) as Server;
+      expect(it.gpu.matchMemory).toBe(true);
+      return pools.findIndex((pool) => memoryOf(pool) >= it.resources.gpuMemoryMiB);
+    };
+    expect(['ollama-gpt-oss', 'ollama-qwen', 'ollama-llama'].map(holding)).toEqual([0, 0, 1]);
+  });
+
+  test('have no type with several GPUs, which Karpenter would fill, where each costs more than alone', () => {
+    const gpuCounts = objects()
+      .filter(({ spec }) => spec.template?.metadata)
+      .flatMap((pool) => typesIn(pool).map((type) => prices.instances[type]!.gpu!.count));
+    expect(new Set(gpuCounts)).toEqual(new Set([1]));
   });
 });
 
@@ -46,10 +81,18 @@ test('the priority expander prefers spot, and has numbers as priorities', () => 
   const { data } = parse(priorityExpanderYaml(plan, prices, 'made'));
   const priorities = parse(data.priorities, { mapAsMap: true }) as Map<unknown, string[]>;
   expect([...priorities.keys()].every(Number.isInteger)).toBe(true);
-  const best = Math.max(...([...priorities.keys()] as number[]));
-  expect(priorities.get(best)!.some((pattern) => new RegExp(`^${pattern}$`).test('fleet-spot-c7i-2xlarge-a'))).toBe(
-    true,
-  );
+  // Of the groups that match a name the highest priority counts.
+  const priorityOf = (group: string) =>
+    Math.max(
+      ...[...priorities].flatMap(([priority, patterns]) =>
+        patterns.some((pattern) => new RegExp(`^${pattern}$`).test(group)) ? [Number(priority)] : [],
+      ),
+    );
+  for (const { offer } of plan.nodes.spot.minimum.nodes) {
+    const type = offer.type.replace('.', '-');
+    expect(priorityOf(`fleet-spot-${type}-a`)).toBeGreaterThanOrEqual(100);
+    expect(priorityOf(`fleet-${type}-a`)).toBeLessThan(100);
+  }
 });
 
 test('instance types for kwok leave as much for pods as the plan reckons with, at the same prices', () => {
