@@ -103,6 +103,31 @@ describe('a packing', () => {
     },
   );
 
+  test.each([3, 300])('has no more of a kind on a node than may be together (%i beside them)', async (others) => {
+    const offers: Offer[] = [
+      { type: 'small', usdPerHour: 1, room: room(4000, 8000) },
+      { type: 'large', usdPerHour: 1.9, room: room(8000, 16_000) },
+    ];
+    const same = need(500, 512);
+    const items: Item[] = [
+      { name: 'gateway', need: same, count: 12, together: 4 },
+      { name: 'other', need: same, count: 2 },
+      { name: 'server', need: need(2100, 7000), count: others },
+    ];
+    const { nodes, usdPerHour, lowerBound } = await pack(items, offers);
+    const gateways = nodes.map(({ pods }) => pods.filter((pod) => pod === 'gateway').length);
+    expect(gateways.reduce((sum, count) => sum + count)).toBe(12);
+    expect(Math.max(...gateways)).toBeLessThanOrEqual(4);
+    expect(usdPerHour / lowerBound).toBeLessThan(1.05);
+    const free = await pack(
+      items.map(({ together, ...item }) => item),
+      offers,
+    );
+    expect(free.lowerBound).toBeLessThanOrEqual(lowerBound + 1e-6);
+    const most = Math.max(...free.nodes.map(({ pods }) => pods.filter((pod) => pod === 'gateway').length));
+    if (others === 3) expect(most).toBeGreaterThan(4);
+  });
+
   test('is the same each time', async () => {
     const { items, offers } = problem(7, 8, 40);
     expect(await pack(items, offers)).toEqual(await pack(items, offers));

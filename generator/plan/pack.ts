@@ -9,6 +9,8 @@ export interface Item {
   /** Type of its GPUs; none for pods that go to nodes without any. */
   gpuType?: string;
   count: number;
+  /** How many of them may be on one node; as many as fit unless said. */
+  together?: number;
 }
 
 /** A type of node that can be had, as often as it takes. */
@@ -37,6 +39,8 @@ export interface Packing {
 interface Shape {
   need: Resources;
   demand: number;
+  /** How many of them may be on one node. */
+  together: number;
   /** Names of the pods. */
   names: string[];
 }
@@ -89,9 +93,12 @@ function refuseHomeless({ name, need, gpuType }: Item, offers: Offer[]): void {
 }
 
 function shapesOf(items: Item[]): Shape[] {
-  const key = ({ need }: Item) => kinds.map((kind) => need[kind]).join(' ');
+  // Those of which a node holds so many are no others'.
+  const key = ({ name, need, together }: Item) =>
+    `${kinds.map((kind) => need[kind]).join(' ')}${together === undefined ? '' : ` ${name}`}`;
   return [...Map.groupBy(items, key).values()].map((same) => ({
     need: same[0]!.need,
+    together: same[0]!.together ?? Number.POSITIVE_INFINITY,
     demand: sum(same, ({ count }) => count),
     names: same.flatMap(({ name, count }) => Array<string>(count).fill(name)),
   }));
@@ -219,9 +226,11 @@ function cheapestExactly(shapes: Shape[], offers: Offer[]): Pattern[] | undefine
   return chosen;
 }
 
-/** The most pods of a need that fit into what is left of a room. */
-const mostOf = (need: Resources, left: Resources) =>
+/** The most pods of a shape that a node may have more, of which so much is left. */
+const mostOf = ({ need, demand, together }: Shape, left: Resources) =>
   Math.min(
+    demand,
+    together,
     ...kinds.map((kind) => (need[kind] === 0 ? Number.POSITIVE_INFINITY : Math.floor(left[kind] / need[kind] + 1e-9))),
   );
 
@@ -240,11 +249,13 @@ function allPatterns(shapes: Shape[], offers: Offer[], mostPatterns: number): Pa
     const fill = (index: number, left: Resources): boolean => {
       const shape = shapes[index];
       if (!shape) {
-        const full = shapes.every(({ need, demand }, at) => counts[at] === demand || !fitsInto(need, left));
+        const full = shapes.every(
+          ({ need, demand, together }, at) => counts[at]! >= Math.min(demand, together) || !fitsInto(need, left),
+        );
         if (full && counts.some((count) => count > 0)) patterns.push({ offer, counts: [...counts] });
         return patterns.length <= mostPatterns;
       }
-      const most = Math.min(shape.demand, mostOf(shape.need, left));
+      const most = mostOf(shape, left);
       // What is left after the last shape would hold more of it: only the most can be full.
       for (let count = most; count >= (index === shapes.length - 1 ? most : 0); count--) {
         counts[index] = count;
@@ -265,8 +276,8 @@ async function payingPatterns(
 ): Promise<{ patterns: Pattern[]; taken: number[]; bound: number }> {
   const patterns: Pattern[] = [];
   for (const offer of offers) {
-    for (const [index, { need, demand }] of shapes.entries()) {
-      const count = Math.min(demand, mostOf(need, offer.room));
+    for (const [index, shape] of shapes.entries()) {
+      const count = mostOf(shape, offer.room);
       if (count > 0) patterns.push({ offer, counts: shapes.map((_, at) => (at === index ? count : 0)) });
     }
   }
@@ -320,8 +331,8 @@ function worthiest(shapes: Shape[], worth: number[], room: Resources): { counts:
     if (value > best.value + 1e-12) best = { value, counts: [...counts] };
     const index = order[at];
     if (index === undefined || steps-- <= 0 || value + limit(at, left) <= best.value + 1e-12) return;
-    const { need, demand } = shapes[index]!;
-    for (let count = Math.min(demand, mostOf(need, left)); count >= 0; count--) {
+    const { need } = shapes[index]!;
+    for (let count = mostOf(shapes[index]!, left); count >= 0; count--) {
       counts[index] = count;
       search(at + 1, without(left, need, count), value + count * worth[index]!);
     }

@@ -34,6 +34,9 @@ export function usdPerHour({ usdPerHour, spot }: Instance, purchase: Purchase, {
   return range(spare, spare * (1 - fallbackShare) + usdPerHour * fallbackShare);
 }
 
+/** Zones that pods are spread over: no more of them are on a node than in a zone. */
+const zones = 3;
+
 /** What nodes can be had for the pods of a release, at the upper end of what they cost. */
 export function offersOf(prices: Prices, purchase: Purchase): Offer[] {
   return Object.entries(prices.instances).map(([type, instance]) => ({
@@ -68,8 +71,13 @@ export async function buy(
 ): Promise<Bought> {
   const bought = async (as: Purchase, count: (workload: Workload) => number): Promise<Bought> => {
     const items = workloads.map((workload) => {
-      const { name, need, gpuType } = workload;
-      return { name, need, ...(gpuType && { gpuType }), count: count(workload) };
+      const { name, need, gpuType, spread } = workload;
+      const wanted = count(workload);
+      return {
+        ...{ name, need, count: wanted },
+        ...(gpuType && { gpuType }),
+        ...(spread && { together: Math.ceil(wanted / zones) }),
+      };
     });
     const { nodes, ...cost } = await pack(items, offersOf(prices, as));
     return { nodes: nodes.map((node) => ({ ...node, purchase: as })), ...cost };

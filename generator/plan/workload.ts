@@ -14,6 +14,8 @@ export interface Workload {
   /** Keys of its models; none for the gateway. */
   models: string[];
   pods: { min: number; max: number };
+  /** Whether they are spread over zones, which buyers of nodes see to (Karpenter) or whoever has nodes in several. */
+  spread: boolean;
   /** How many of them never go to spot nodes. */
   onDemand: { min: number; max: number };
   need: Resources;
@@ -74,6 +76,7 @@ function workloadOf(name: string, server: Server, { agent }: Values, gpuType: Gp
     name,
     models: server.models,
     pods: { min: replicas.min, max: replicas.max },
+    spread: scheduling.spread,
     onDemand: neverOnSpot(replicas, scheduling.capacity === 'onDemand' ? replicas.max : replicas.onDemand),
     need: {
       cpu: millicores(resources.cpuRequest || resources.cpu) + millicores(agent.resources.cpu),
@@ -117,6 +120,7 @@ function gatewayOf({ gateway: { replicas, resources, autoscaling, scheduling } }
     name: 'gateway',
     models: [],
     pods,
+    spread: scheduling.spread,
     onDemand: neverOnSpot(pods, scheduling.capacity === 'onDemand' ? pods.max : 0),
     need: { cpu: millicores(resources.cpu), memory: mebibytes(resources.memory), gpus: 0, pods: 1 },
     volumeGiB: 0,
