@@ -4,7 +4,8 @@ import type { Serving } from './model.ts';
 const days: readonly Day[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 const weekdays = days.slice(0, 5);
 const minutesOfDay = 24 * 60;
-const minutesOfWeek = 7 * minutesOfDay;
+/** Minutes of a week, as windows count them: from Monday on. */
+export const minutesOfWeek = 7 * minutesOfDay;
 
 /** Nights and weekends of an office, from 20:00 to 07:00, with so many pods at the least. */
 export const offHours = (min: number): Schedule => ({
@@ -36,7 +37,7 @@ export function scheduleMistakes({ schedule = {}, replicas }: Serving): [problem
 }
 
 /** When a window is, in minutes of the week from Monday on; one that goes on into the next week is in two pieces. */
-function spansOf({ days: begins, from, to }: ScheduleWindow): [from: number, to: number][] {
+export function spansOf({ days: begins, from, to }: ScheduleWindow): [from: number, to: number][] {
   const [start, end] = [minutesOf(from), minutesOf(to)];
   const length = end > start ? end - start : end + minutesOfDay - start;
   return begins.flatMap((day): [number, number][] => {

@@ -83,6 +83,25 @@ export function servedBy(fleet: FleetServer[]): Served[] {
   );
 }
 
+/**
+ * The verdicts in a word each, as rows of cells: a head with the models, then a row for each GPU and slice. What is loaded in part has
+ * the part of its memory that the GPU takes.
+ */
+export function verdictWords(models: Served[]): string[][] {
+  const word = (verdict: Verdict) => {
+    if (verdict.kind !== 'partly') return verdict.kind;
+    const { gpuBytes, hostBytes } = verdict;
+    return `partly, ${Math.round((100 * gpuBytes) / (gpuBytes + hostBytes))}%`;
+  };
+  return [
+    ['', ...models.map(({ name }) => name)],
+    ...(Object.keys(accelerators) as Accelerator[]).map((accelerator) => [
+      accelerator,
+      ...models.map(({ facts, shape }) => word(verdictOf(facts, shape, accelerator))),
+    ]),
+  ];
+}
+
 /** The table of verdicts as rows of cells: a head, then a row for each model, a column for each of the GPUs and slices. */
 export function verdictRows(models: Served[], columns = Object.keys(accelerators) as Accelerator[]): string[][] {
   return [

@@ -9,6 +9,8 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadEnvironments } from '../environments.ts';
+import { fleetOf } from '../fleet.ts';
+import { servedBy, verdictsOf } from '../memory/verdicts.ts';
 import { loadRegistry } from '../registry.ts';
 import { differences, writeAll } from '../write.ts';
 import { askedTable, hopedUsd } from './asked.ts';
@@ -78,13 +80,14 @@ async function main(): Promise<void> {
   }
   const findings: Findings = {
     ...now,
+    served: servedBy(fleetOf(environment.registry?.(registry) ?? registry)),
     asked: askedTable(registry, prices),
     nearest: await nearestPlan(registry, options.env, environment, prices, budgetUsd, assumptions),
     prices,
     budgetUsd,
   };
   if (options.write || options.check) return generated(findings, options.check);
-  if (options.json) console.log(JSON.stringify(findings, null, 2));
+  if (options.json) console.log(JSON.stringify(withVerdicts(findings), null, 2));
   else console.log(options.markdown ? asMarkdown(sectionsOf(findings)) : asText(sectionsOf(findings)));
 }
 
@@ -104,6 +107,12 @@ async function generated(findings: Findings, onlyCheck: boolean): Promise<void> 
   throw new Error(
     `\n${stale.length} file(s) of the plan are stale or were edited: run \`npm run plan -- --write\` and commit them`,
   );
+}
+
+/** For programs: the verdict of each GPU and slice on each model, instead of what they are made of. */
+function withVerdicts({ served = [], ...findings }: Findings): object {
+  const verdicts = served.map(({ name, facts, shape }) => [name, verdictsOf(facts, shape)]);
+  return { ...findings, verdicts: Object.fromEntries(verdicts) };
 }
 
 function number(option: string, given: string | undefined, unsaid: number, most: number): number {

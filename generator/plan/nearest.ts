@@ -5,7 +5,7 @@ import type { Registry } from '../registry.ts';
 import { type Assumptions, type Bill, billOf } from './plan.ts';
 import type { Prices } from './prices.ts';
 import { add, type BoughtNode, buy, type Purchase, purchases, times, usdOf } from './purchase.ts';
-import { type Release, releaseOf, type Workload } from './workload.ts';
+import { type Release, releaseOf, type Workload, withFewest } from './workload.ts';
 
 /** A choice that saves money, and what it costs otherwise. */
 interface GivenUp {
@@ -127,12 +127,6 @@ function* combinations(groups: SleeperChoice[][]): Generator<SleeperChoice> {
 }
 
 const onSpotWhole = <T extends Workload>(workload: T): T => ({ ...workload, onDemand: { min: 0, max: 0 } });
-
-const withFewest = (workload: Workload, min: number): Workload => ({
-  ...workload,
-  pods: { ...workload.pods, min },
-  onDemand: { ...workload.onDemand, min: Math.min(min, workload.onDemand.min) },
-});
 
 /** The servers on CPUs: as they are, with one pod each, or all models on one server. */
 function onCpu(release: Release, registry: Registry, name: string, environment: Environment): SleeperChoice[] {

@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Schedule } from '../../schema/autoscaling.ts';
+import { mergeValues, type ValuesOverrides } from '../environment.ts';
 import { loadEnvironments } from '../environments.ts';
 import { loadRegistry, type Registry } from '../registry.ts';
 import { askedTable } from './asked.ts';
@@ -89,6 +91,28 @@ describe('a plan', () => {
     expect(never.average).toEqual(never.minimum);
     const always = await at(168);
     expect(always.average.total.low).toBeCloseTo(always.maximum.total.low, 6);
+  });
+
+  test('costs less in the average by windows with fewer pods, and as much where none of them says so', async () => {
+    const averageOf = async (schedule: Schedule) => {
+      const change = { servers: { 'ollama-summary': { replicas: { onDemand: 0 }, autoscaling: { schedule } } } };
+      const values = mergeValues(environments.production!.values, change) as ValuesOverrides;
+      const { bills, servers } = await planOf(
+        releaseOf(registry, 'production', { ...environments.production!, values }),
+        prices,
+      );
+      const { average } = servers.find(({ workload }) => workload.name === 'ollama-summary')!.usd;
+      return { bill: bills.onDemand.average.nodes.low, own: average };
+    };
+    const window = (min: number): Schedule => ({
+      evenings: { days: ['mon'], from: '00:00', to: '24:00', min },
+      mornings: { days: ['tue'], from: '00:00', to: '07:00', min },
+      weekends: { days: ['sat', 'sun'], from: '00:00', to: '24:00', min },
+    });
+    const [as, fewer, more] = [await averageOf(window(2)), await averageOf(window(0)), await averageOf(window(9))];
+    expect(fewer.bill).toBeLessThan(as.bill);
+    expect(fewer.own).toBeLessThan(as.own);
+    expect(more.bill).toBeGreaterThan(as.bill);
   });
 
   test('costs less on spot and by a commitment than on demand', () => {

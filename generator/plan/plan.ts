@@ -2,6 +2,7 @@ import { type kinds, shareOf } from './capacity.ts';
 import type { PackedNode } from './pack.ts';
 import type { Prices } from './prices.ts';
 import { add, type BoughtNode, buy, type Purchase, purchases, type Range, range, times, usdOf } from './purchase.ts';
+import { quietWeek } from './week.ts';
 import type { Release, Workload } from './workload.ts';
 
 /** Hours that clouds count a month as. */
@@ -10,7 +11,7 @@ const hoursPerWeek = 168;
 
 /** What the registry and the prices do not say. */
 export interface Assumptions {
-  /** Hours a week for which every server has its most pods; it has its fewest for the rest. */
+  /** Hours a week for which every server has its most pods; for the rest it has its fewest, or what its schedule has then. */
   busyHours: number;
   /** Gigabytes a month between clients and models: text, in and out. */
   trafficGB: number;
@@ -18,7 +19,7 @@ export interface Assumptions {
 
 export const assumed: Assumptions = { busyHours: 40, trafficGB: 100 };
 
-/** How large the fleet is: its fewest pods, its most, or so many hours of either. */
+/** How large the fleet is: its fewest pods, its most, or so many hours of either, with what windows of its schedule ask for. */
 export const sizes = ['minimum', 'average', 'maximum'] as const;
 export type Size = (typeof sizes)[number];
 
@@ -39,6 +40,13 @@ export interface Bill {
   loadBalancers: Range;
   crossZone: Range;
   total: Range;
+}
+
+/** Hours of a week outside of its busy ones, the release as it is asked for then, and its nodes. */
+interface QuietStretch {
+  hours: number;
+  release: Release;
+  plans: Record<Purchase, NodePlan>;
 }
 
 export interface Plan {
@@ -64,9 +72,22 @@ export async function planOf(release: Release, prices: Prices, assumptions: Assu
   // A commitment takes the same part off every price: what is cheapest without is so with it.
   const { minimum, maximum } = nodes.onDemand;
   nodes.commitment = { minimum: committed(minimum, prices), maximum: committed(maximum, prices) };
+  const quiet: QuietStretch[] = [];
+  for (const { hours, workloads } of quietWeek(release, assumptions.busyHours)) {
+    const asEver = workloads.every(({ pods }, at) => pods.min === release.workloads[at]!.pods.min);
+    const own = { ...release, workloads };
+    const plans = {} as QuietStretch['plans'];
+    for (const purchase of ['onDemand', 'spot'] as const) {
+      plans[purchase] = asEver ? nodes[purchase].minimum : await nodesOf(own, 'min', prices, purchase);
+    }
+    plans.commitment = committed(plans.onDemand, prices);
+    quiet.push({ hours, release: own, plans });
+  }
   const bills = {} as Plan['bills'];
-  for (const purchase of purchases) bills[purchase] = billsOf(release, nodes[purchase], prices, assumptions);
-  const servers = byWorkload(release, nodes.onDemand, assumptions);
+  for (const purchase of purchases) {
+    bills[purchase] = billsOf(release, nodes[purchase], quiet, purchase, prices, assumptions);
+  }
+  const servers = byWorkload(release, nodes.onDemand, quiet, assumptions);
   return { environment: release.environment, release, assumptions, nodes, bills, servers, models: byModel(servers) };
 }
 
@@ -121,23 +142,34 @@ export function billOf(
 function billsOf(
   release: Release,
   nodes: Record<'minimum' | 'maximum', NodePlan>,
+  quiet: QuietStretch[],
+  purchase: Purchase,
   prices: Prices,
   assumptions: Assumptions,
 ): Record<Size, Bill> {
   const minimum = billOf(release, 'min', nodes.minimum, prices, assumptions);
   const maximum = billOf(release, 'max', nodes.maximum, prices, assumptions);
-  const share = assumptions.busyHours / hoursPerWeek;
-  const parts = Object.keys(minimum) as (keyof Bill)[];
-  const average = Object.fromEntries(parts.map((part) => [part, between(minimum[part], maximum[part], share)]));
+  const parts = [
+    { hours: assumptions.busyHours, bill: maximum },
+    ...quiet.map(({ hours, release, plans }) => ({
+      hours,
+      bill: billOf(release, 'min', plans[purchase], prices, assumptions),
+    })),
+  ];
+  const average = Object.fromEntries(
+    (Object.keys(minimum) as (keyof Bill)[]).map((part) => [
+      part,
+      parts.map(({ hours, bill }) => times(bill[part], hours / hoursPerWeek)).reduce(add),
+    ]),
+  );
   return { minimum, average: average as unknown as Bill, maximum };
 }
-
-const between = (low: Range, high: Range, share: number): Range => add(times(low, 1 - share), times(high, share));
 
 /** What each workload causes of the cost of nodes, US dollars a month. */
 function byWorkload(
   { workloads }: Release,
   plans: Record<'minimum' | 'maximum', NodePlan>,
+  quiet: QuietStretch[],
   { busyHours }: Assumptions,
 ): Plan['servers'] {
   const needs = new Map(workloads.map(({ name, need }) => [name, need]));
@@ -154,11 +186,15 @@ function byWorkload(
   };
   const low = costs(plans.minimum);
   const high = costs(plans.maximum);
+  const stretches = quiet.map(({ hours, plans }) => ({ hours, usd: costs(plans.onDemand) }));
   return workloads.map((workload) => {
     const minimum = low.get(workload.name) ?? 0;
     const maximum = high.get(workload.name) ?? 0;
-    const share = busyHours / hoursPerWeek;
-    return { workload, usd: { minimum, average: minimum * (1 - share) + maximum * share, maximum } };
+    const average = stretches.reduce(
+      (sum, { hours, usd }) => sum + ((usd.get(workload.name) ?? 0) * hours) / hoursPerWeek,
+      (maximum * busyHours) / hoursPerWeek,
+    );
+    return { workload, usd: { minimum, average, maximum } };
   });
 }
 

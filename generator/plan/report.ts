@@ -1,3 +1,4 @@
+import { type Served, verdictWords } from '../memory/verdicts.ts';
 import { type AskedRow, hopedUsd } from './asked.ts';
 import type { Fit } from './fit.ts';
 import { money, usd } from './money.ts';
@@ -17,6 +18,8 @@ export interface Section {
 export interface Findings {
   plan: Plan;
   fit: Fit[];
+  /** What the servers run, for the table of what holds it. */
+  served?: Served[];
   asked?: AskedRow[];
   nearest?: NearPlan;
   prices: Prices;
@@ -41,9 +44,10 @@ export function nodesInWords(nodes: BoughtNode[]): string {
 
 const percent = (value: number) => `${Math.round(value)}%`;
 
-export function sectionsOf({ plan, fit, asked, nearest, prices, budgetUsd }: Findings): Section[] {
+export function sectionsOf({ plan, fit, served, asked, nearest, prices, budgetUsd }: Findings): Section[] {
   return [
     fitSection(fit),
+    ...(served ? [verdictsSection(served)] : []),
     nodesSection(plan),
     billSection(plan),
     partsSection(plan),
@@ -76,6 +80,17 @@ function fitSection(fit: Fit[]): Section {
       ]),
     ],
     notes: wrong,
+  };
+}
+
+function verdictsSection(served: Served[]): Section {
+  return {
+    title: 'Which GPU holds which model',
+    rows: verdictWords(served),
+    notes: [
+      'As they are served, on one GPU or slice. shared: what is left would hold it once more. alone: it does not. ' +
+        'partly: that part of its memory, and the CPU does the rest.',
+    ],
   };
 }
 
@@ -114,7 +129,7 @@ function billSection({ bills, assumptions }: Plan): Section {
       ]),
     ],
     notes: [
-      `minimum, maximum: every server has its fewest or most pods all month. average: its most for ${assumptions.busyHours} hours a week, its fewest for the rest (--busy-hours).`,
+      `minimum, maximum: every server has its fewest or most pods all month. average: its most for ${assumptions.busyHours} hours a week, for the rest its fewest, or what its schedule has then (--busy-hours).`,
       `spot: from spot nodes alone to on demand for ${percent(fallbackShare * 100)} of the time. What never goes to spot nodes (scheduling.capacity, replicas.onDemand) is on demand.`,
     ],
   };

@@ -1,3 +1,4 @@
+import type { Schedule } from '../../schema/autoscaling.ts';
 import type { Server, Values } from '../../schema/values.ts';
 import { type Environment, environmentOverrides, mergeValues } from '../environment.ts';
 import { fleetOf } from '../fleet.ts';
@@ -14,6 +15,8 @@ export interface Workload {
   /** Keys of its models; none for the gateway. */
   models: string[];
   pods: { min: number; max: number };
+  /** Windows in which others are the fewest; none where autoscaling heeds no schedule. */
+  schedule: Schedule;
   /** Whether they are spread over zones, which buyers of nodes see to (Karpenter) or whoever has nodes in several. */
   spread: boolean;
   /** How many of them never go to spot nodes. */
@@ -68,14 +71,21 @@ export function releaseOf(registry: Registry, name: string, environment: Environ
  * A pod of a server. Of it, the scheduler counts what runs together: Ollama and the agent, a native sidecar. The model-downloader, an
  * init container beside the agent, asks for what Ollama asks for, and so for no more.
  */
-function workloadOf(name: string, server: Server, { agent }: Values, gpuType: GpuType | undefined): Workload {
+function workloadOf(
+  name: string,
+  server: Server,
+  { agent, autoscaling }: Values,
+  gpuType: GpuType | undefined,
+): Workload {
   const { resources, replicas, cache, scheduling } = server;
+  const heeded = server.autoscaling.enabled && autoscaling.signals === 'demand';
   const gpus = gpusOf(name, server);
   const type = gpus > 0 ? (gpuType ?? smallestGpu(resources.gpuMemoryMiB)) : undefined;
   return {
     name,
     models: server.models,
     pods: { min: replicas.min, max: replicas.max },
+    schedule: heeded ? server.autoscaling.schedule : {},
     spread: scheduling.spread,
     onDemand: neverOnSpot(replicas, scheduling.capacity === 'onDemand' ? replicas.max : replicas.onDemand),
     need: {
@@ -109,6 +119,13 @@ function smallestGpu(memoryMiB: number): GpuType {
   );
 }
 
+/** A workload with other fewest pods: of one that is on demand as a whole all of them are. */
+export function withFewest<T extends Workload>(workload: T, min: number): T {
+  const { pods, onDemand } = workload;
+  const kept = onDemand.min === pods.min ? min : Math.min(min, onDemand.min);
+  return { ...workload, pods: { ...pods, min }, onDemand: { ...onDemand, min: kept } };
+}
+
 const neverOnSpot = (pods: { min: number; max: number }, most: number) => ({
   min: Math.min(pods.min, most),
   max: Math.min(pods.max, most),
@@ -120,6 +137,7 @@ function gatewayOf({ gateway: { replicas, resources, autoscaling, scheduling } }
     name: 'gateway',
     models: [],
     pods,
+    schedule: {},
     spread: scheduling.spread,
     onDemand: neverOnSpot(pods, scheduling.capacity === 'onDemand' ? pods.max : 0),
     need: { cpu: millicores(resources.cpu), memory: mebibytes(resources.memory), gpus: 0, pods: 1 },
