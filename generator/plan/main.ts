@@ -29,23 +29,34 @@ import { releaseOf } from './workload.ts';
 const text = { type: 'string' } as const;
 const flag = { type: 'boolean', default: false } as const;
 
+const known = {
+  env: { ...text, default: 'production' },
+  prices: text,
+  'busy-hours': text,
+  'traffic-gb': text,
+  budget: text,
+  'what-if': { ...text, multiple: true, default: [] as string[] },
+  json: flag,
+  markdown: flag,
+  svg: text,
+  'instance-types': text,
+  write: flag,
+  check: flag,
+} as const;
+
+function parsed() {
+  try {
+    return parseArgs({ options: known }).values;
+  } catch (error) {
+    // Node's own words go on about arguments that there are none of here.
+    const problem = (error as Error).message.split('.')[0]!;
+    const all = Object.keys(known).map((name) => `--${name}`);
+    throw new Error(`npm run plan: ${problem}: give some of ${all.join(', ')}`);
+  }
+}
+
 async function main(): Promise<void> {
-  const { values: options } = parseArgs({
-    options: {
-      env: { ...text, default: 'production' },
-      prices: text,
-      'busy-hours': text,
-      'traffic-gb': text,
-      budget: text,
-      'what-if': { ...text, multiple: true, default: [] },
-      json: flag,
-      markdown: flag,
-      svg: text,
-      'instance-types': text,
-      write: flag,
-      check: flag,
-    },
-  });
+  const options = parsed();
   const environments = await loadEnvironments();
   const environment = environments[options.env];
   if (!environment)
@@ -58,10 +69,14 @@ async function main(): Promise<void> {
   const budgetUsd = number('--budget', options.budget, hopedUsd, 1e9);
   const registry = await loadRegistry();
   const tried = changed(registry, options['what-if']);
-  const sideOf = async (of: typeof registry) => ({
-    fit: fitOf(environment.registry?.(of) ?? of),
-    plan: await planOf(releaseOf(of, options.env, environment), prices, assumptions),
-  });
+  const sideOf = async (of: typeof registry) => {
+    const plan = await planOf(releaseOf(of, options.env, environment), prices, assumptions);
+    const own = environment.registry?.(of) ?? of;
+    // What an environment switches off need not fit.
+    const names = new Set(plan.release.workloads.map(({ name }) => name));
+    const fit = fitOf(own).filter(({ server }) => names.has(server));
+    return { fit, plan, served: servedBy(fleetOf(own).filter(({ name }) => names.has(name))) };
+  };
   const now = await sideOf(tried);
   if (options.svg !== undefined) {
     await writeFile(options.svg, nodesPicture(now.plan));
@@ -74,13 +89,12 @@ async function main(): Promise<void> {
   if (options['what-if'].length > 0) {
     const before = await sideOf(registry);
     const section = differenceSection(options['what-if'], before, now);
-    if (options.json) console.log(JSON.stringify({ before, after: now }, null, 2));
+    if (options.json) console.log(JSON.stringify({ before: withVerdicts(before), after: withVerdicts(now) }, null, 2));
     else console.log(options.markdown ? asMarkdown([section]) : asText([section]));
     return;
   }
   const findings: Findings = {
     ...now,
-    served: servedBy(fleetOf(environment.registry?.(registry) ?? registry)),
     asked: askedTable(registry, prices),
     nearest: await nearestPlan(registry, options.env, environment, prices, budgetUsd, assumptions),
     prices,
@@ -110,7 +124,7 @@ async function generated(findings: Findings, onlyCheck: boolean): Promise<void> 
 }
 
 /** For programs: the verdict of each GPU and slice on each model, instead of what they are made of. */
-function withVerdicts({ served = [], ...findings }: Findings): object {
+function withVerdicts({ served = [], ...findings }: Pick<Findings, 'plan' | 'fit' | 'served'>): object {
   const verdicts = served.map(({ name, facts, shape }) => [name, verdictsOf(facts, shape)]);
   return { ...findings, verdicts: Object.fromEntries(verdicts) };
 }
