@@ -6,6 +6,7 @@ import path from 'node:path';
 import { autoscaling } from './autoscaling.ts';
 import { commands } from './commands.ts';
 import { gateway } from './gateway.ts';
+import { karpenter } from './karpenter.ts';
 import type { Benchmark } from './measure.ts';
 import { observability } from './observability.ts';
 import { plan } from './plan.ts';
@@ -16,6 +17,7 @@ const benchmarks: Record<string, Benchmark> = {
   autoscaling,
   commands,
   gateway,
+  karpenter,
   observability,
   plan,
   render,

@@ -1,58 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { nodeName } from '../../ci/cluster/layout.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
-
-/** What became of the streams of a load. */
-interface Tally {
-  whole: number;
-  /** Why others were not, with how far they came. */
-  lost: string[];
-  /** How long the longest took, in ms. */
-  longest: number;
-}
-
-/** Clients that ask for one stream after the other, some tokens long, until `stop` is called. */
-function load(address: string, clients: number): { stop(): Promise<Tally>; tally: Tally } {
-  const tally: Tally = { whole: 0, lost: [], longest: 0 };
-  let going = true;
-  const ask = async (content: string) => {
-    const began = performance.now();
-    let lines = 0;
-    try {
-      const body = { model: 'one', options: { num_predict: 64 }, messages: [{ role: 'user', content }] };
-      const answer = await fetch(`${address}/api/chat`, { method: 'POST', body: JSON.stringify(body) });
-      if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
-      let text = '';
-      for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) text += chunk;
-      const all = text.trim().split('\n');
-      lines = all.length;
-      if (JSON.parse(all.at(-1)!).done !== true) throw new Error('it ends without an end');
-      tally.whole++;
-    } catch (error) {
-      const { message, cause } = error as Error;
-      tally.lost.push(`after ${lines} lines and ${Math.round(performance.now() - began)} ms: ${message}: ${cause}`);
-    }
-    tally.longest = Math.max(tally.longest, performance.now() - began);
-  };
-  const run = async (client: number) => {
-    // Bounded in count as well as by the test.
-    for (let turn = 0; going && turn < 1000; turn++) {
-      await ask(`${client} ${turn}`);
-      await sleep(20);
-    }
-  };
-  const running = Array.from({ length: clients }, (_, client) => run(client));
-  return {
-    tally,
-    stop: async () => {
-      going = false;
-      await Promise.all(running);
-      return tally;
-    },
-  };
-}
+import { load } from './load.ts';
 
 const values = (more: ValuesOverrides = {}): ValuesOverrides =>
   [
@@ -91,7 +41,7 @@ it('loses no stream while servers and gateways are rolled, deleted and drained',
   await fleet.deploy(values());
   await fleet.untilReady('ollama-one', 2, 180);
   await fleet.untilGateway();
-  const { stop, tally } = load(await fleet.address(), 6);
+  const { stop, tally } = load(await fleet.address(), Array<string>(6).fill('one'));
   const done: Record<string, number> = {};
   /** Does something to the fleet, and waits until it has come to rest; a few streams later the next may come. */
   const disturb = async (what: string, how: () => Promise<unknown>) => {

@@ -4,12 +4,14 @@ import { goToolchain, moduleVersions } from '../tools/go.ts';
 import { root } from '../tools/paths.ts';
 import { run } from '../tools/run.ts';
 
-const folder = path.join(root, 'ci/tools/crds');
-
-/** The folder of a Go module that ci/tools/crds/go.mod pins, fetched if it is not there and checked against its go.sum. */
-export async function moduleFolder(name: string): Promise<string> {
+/**
+ * The folder of a Go module that the go.mod of a family pins, fetched if it is not there and checked against its go.sum. Those of
+ * `crds` are there for this alone.
+ */
+export async function moduleFolder(name: string, family = 'crds'): Promise<string> {
+  const folder = path.join(root, 'ci/tools', family);
   const version = moduleVersions(readFileSync(path.join(folder, 'go.mod'), 'utf8')).get(name);
-  if (!version) throw new Error(`${name}: not in ci/tools/crds/go.mod: add it there, with its lines in go.sum`);
+  if (!version) throw new Error(`${name}: not in ci/tools/${family}/go.mod: add it there, with its lines in go.sum`);
   const { command } = await goToolchain();
   const env = { ...process.env, GOFLAGS: '-mod=readonly', GOTOOLCHAIN: 'local', GOWORK: 'off' };
   const said = await run(command, ['mod', 'download', '-json', `${name}@${version}`], { cwd: folder, env });
@@ -45,6 +47,11 @@ export const definitions = {
       'config/crd/bases/inference.networking.k8s.io_inferencepools.yaml',
     ),
   ],
+  karpenter: async () => {
+    const folder = await moduleFolder('sigs.k8s.io/karpenter', 'karpenter');
+    const own = ['nodeclaims', 'nodeoverlays', 'nodepools'].map((kind) => `pkg/apis/crds/karpenter.sh_${kind}.yaml`);
+    return [...own, 'kwok/apis/crds/karpenter.kwok.sh_kwoknodeclasses.yaml'].map((file) => path.join(folder, file));
+  },
   keda: async () => [
     path.join(await moduleFolder('github.com/kedacore/keda/v2'), 'config/crd/bases/keda.sh_scaledobjects.yaml'),
   ],

@@ -1,6 +1,7 @@
 import { type Served, verdictWords } from '../memory/verdicts.ts';
 import { type AskedRow, hopedUsd } from './asked.ts';
 import type { Fit } from './fit.ts';
+import { interruptionsAMonth } from './interruptions.ts';
 import { money, usd } from './money.ts';
 import type { NearPlan } from './nearest.ts';
 import { type Bill, idlePercent, type Plan, type Size, sizes } from './plan.ts';
@@ -49,7 +50,7 @@ export function sectionsOf({ plan, fit, served, asked, nearest, prices, budgetUs
     fitSection(fit),
     ...(served ? [verdictsSection(served)] : []),
     nodesSection(plan),
-    billSection(plan),
+    billSection(plan, prices),
     partsSection(plan),
     serversSection(plan),
     ...(asked ? [askedSection(asked)] : []),
@@ -118,7 +119,11 @@ function nodesSection({ nodes, release }: Plan): Section {
   };
 }
 
-function billSection({ bills, assumptions }: Plan): Section {
+function billSection({ bills, nodes, assumptions }: Plan, prices: Prices): Section {
+  const taken = (['minimum', 'maximum'] as const).map((size) => {
+    const { low, high } = interruptionsAMonth(nodes.spot[size].nodes, prices);
+    return `${low.toFixed(1)} – ${high.toFixed(1)}`;
+  });
   return {
     title: 'Cost a month',
     rows: [
@@ -131,6 +136,7 @@ function billSection({ bills, assumptions }: Plan): Section {
     notes: [
       `minimum, maximum: every server has its fewest or most pods all month. average: its most for ${assumptions.busyHours} hours a week, for the rest its fewest, or what its schedule has then (--busy-hours).`,
       `spot: from spot nodes alone to on demand for ${percent(fallbackShare * 100)} of the time. What never goes to spot nodes (scheduling.capacity, replicas.onDemand) is on demand.`,
+      `Of the spot nodes, by the bands that come with the prices, ${taken[0]} are taken back in a month at the minimum and ${taken[1]} at the maximum.`,
     ],
   };
 }
