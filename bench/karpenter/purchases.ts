@@ -9,9 +9,9 @@ import { fullSize, held } from '../../ci/testing/full-size.ts';
 import { root } from '../../ci/tools/paths.ts';
 import { loadEnvironments } from '../../generator/environments.ts';
 import { instanceTypes } from '../../generator/plan/instance-types.ts';
-import { hoursPerMonth, type NodePlan, planOf } from '../../generator/plan/plan.ts';
+import { type NodePlan, planOf } from '../../generator/plan/plan.ts';
 import { listPrices, type Prices } from '../../generator/plan/prices.ts';
-import { add, type Range, range, times, usdPerHour } from '../../generator/plan/purchase.ts';
+import { add, hoursPerMonth, type Range, range, times, usdPerHour } from '../../generator/plan/purchase.ts';
 import { releaseOf } from '../../generator/plan/workload.ts';
 import { loadRegistry } from '../../generator/registry.ts';
 

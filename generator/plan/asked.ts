@@ -2,9 +2,8 @@ import { type GpuType, gpus } from '../gpus.ts';
 import { verdictOf } from '../memory/verdicts.ts';
 import { GiB, MiB } from '../memory.ts';
 import type { Registry } from '../registry.ts';
-import { hoursPerMonth } from './plan.ts';
 import type { Prices } from './prices.ts';
-import { add, type Range, range, times, usdPerHour } from './purchase.ts';
+import { add, hoursPerMonth, type Range, range, times, usdPerHour } from './purchase.ts';
 
 /** What the requirements say the cluster is made of and costs a month, in US dollars. */
 const asked = {

@@ -1,9 +1,9 @@
 import { stringify } from 'yaml';
 import { type GpuType, gpus } from '../gpus.ts';
 import { fitsInto, roomOf } from './capacity.ts';
-import { type Plan, systemDiskGiB } from './plan.ts';
+import type { Plan } from './plan.ts';
 import type { Instance, Prices } from './prices.ts';
-import { purchases } from './purchase.ts';
+import { purchases, systemDiskGiB } from './purchase.ts';
 
 const documents = (head: string[], objects: object[]) =>
   `${head.map((line) => `# ${line}`).join('\n')}\n\n${objects.map((object) => stringify(object, { lineWidth: 0 })).join('---\n')}`;

@@ -4,8 +4,8 @@ import type { CostBySize, PlannedCost } from '../../schema/values.ts';
 import type { Output } from '../outputs.ts';
 import { toYaml } from '../yaml.ts';
 import { karpenterYaml, priorityExpanderYaml } from './node-pools.ts';
-import { hoursPerMonth, type Plan, sizes } from './plan.ts';
-import type { Purchase } from './purchase.ts';
+import { type Plan, sizes } from './plan.ts';
+import { hoursPerMonth, type Purchase } from './purchase.ts';
 import { asMarkdown, type Findings, sectionsOf, shortTable } from './report.ts';
 import { nodesPicture } from './svg.ts';
 

@@ -1,12 +1,22 @@
 import { type kinds, shareOf } from './capacity.ts';
 import type { PackedNode } from './pack.ts';
 import type { Prices } from './prices.ts';
-import { add, type BoughtNode, buy, type Purchase, purchases, type Range, range, times, usdOf } from './purchase.ts';
+import {
+  add,
+  type BoughtNode,
+  buy,
+  hoursPerMonth,
+  type Purchase,
+  purchases,
+  type Range,
+  range,
+  systemDiskGiB,
+  times,
+  usdOf,
+} from './purchase.ts';
 import { quietWeek } from './week.ts';
 import type { Release, Workload } from './workload.ts';
 
-/** Hours that clouds count a month as. */
-export const hoursPerMonth = 730;
 const hoursPerWeek = 168;
 
 /** What the registry and the prices do not say. */
@@ -107,8 +117,6 @@ function committed(plan: NodePlan, prices: Prices): NodePlan {
   return { ...plan, nodes, usdPerHour: usdOf(nodes, prices), lowerBoundUsdPerHour: bound };
 }
 
-/** The system's own disk of each node, in GiB: an assumption, for Ollama's image is 4 of them. */
-export const systemDiskGiB = 30;
 /** What a load balancer does in an hour, in units of its price: hardly anything, or two. */
 const unitsPerHour = { low: 0, high: 2 };
 /** With three zones, a request meets its pod in another one two times in three; either end pays. */

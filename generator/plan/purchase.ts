@@ -3,6 +3,12 @@ import { type Offer, type PackedNode, pack } from './pack.ts';
 import type { Instance, Prices } from './prices.ts';
 import type { Workload } from './workload.ts';
 
+/** Hours that clouds count a month as. */
+export const hoursPerMonth = 730;
+
+/** The system's own disk of each node, in GiB: an assumption, for Ollama's image is 4 of them. */
+export const systemDiskGiB = 30;
+
 /** Ways to pay for nodes. */
 export const purchases = ['onDemand', 'spot', 'commitment'] as const;
 export type Purchase = (typeof purchases)[number];
@@ -52,7 +58,7 @@ export interface BoughtNode extends PackedNode {
   purchase: Purchase;
 }
 
-/** Nodes that hold pods, and what no others cost less than, both in US dollars an hour at the upper end. */
+/** Nodes that hold pods, and what no others cost less than, both in US dollars an hour at the upper end and with the disks of nodes. */
 export interface Bought {
   nodes: BoughtNode[];
   usdPerHour: number;
@@ -79,8 +85,12 @@ export async function buy(
         ...(spread && { together: Math.ceil(wanted / zones) }),
       };
     });
-    const { nodes, ...cost } = await pack(items, offersOf(prices, as));
-    return { nodes: nodes.map((node) => ({ ...node, purchase: as })), ...cost };
+    const offers = new Map(offersOf(prices, as).map((offer) => [offer.type, offer]));
+    // Many small nodes often cost what a few large ones do, but for their disks.
+    const disk = (systemDiskGiB * prices.storage.volumeUsdPerGiBMonth) / hoursPerMonth;
+    const withDisk = [...offers.values()].map((offer) => ({ ...offer, usdPerHour: offer.usdPerHour + disk }));
+    const { nodes, ...cost } = await pack(items, withDisk);
+    return { nodes: nodes.map((node) => ({ ...node, offer: offers.get(node.offer.type)!, purchase: as })), ...cost };
   };
   if (purchase !== 'spot') return bought(purchase, ({ pods }) => pods[end]);
   const kept = await bought('onDemand', ({ onDemand }) => onDemand[end]);

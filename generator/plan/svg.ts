@@ -1,7 +1,8 @@
 import { kinds, type Resources, shareOf } from './capacity.ts';
 import { usd } from './money.ts';
 import type { PackedNode } from './pack.ts';
-import { hoursPerMonth, type Plan } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { hoursPerMonth } from './purchase.ts';
 
 /** Fills that differ in lightness as well as in hue; black text reads on all of them. */
 const fills = [
