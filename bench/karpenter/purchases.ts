@@ -7,6 +7,7 @@ import { newNamespace } from '../../ci/cluster/namespace.ts';
 import { until } from '../../ci/cluster/wait.ts';
 import { fullSize, held } from '../../ci/testing/full-size.ts';
 import { root } from '../../ci/tools/paths.ts';
+import type { ValuesOverrides } from '../../generator/environment.ts';
 import { loadEnvironments } from '../../generator/environments.ts';
 import { instanceTypes } from '../../generator/plan/instance-types.ts';
 import { type NodePlan, planOf } from '../../generator/plan/plan.ts';
@@ -31,6 +32,14 @@ export interface NodeSum {
   usd: Range;
 }
 
+/**
+ * Models from images: a volume of the embedded cluster is bound to its node by the node's name, and Karpenter's fakes have another one as
+ * their label. What a pod asks for is the same.
+ */
+const withoutVolumes: ValuesOverrides = {
+  serverDefaults: { cache: { mode: 'image', image: { reference: 'example.com/models:1' } } },
+};
+
 /** The pools that the plan has for production, as they are committed. */
 const nodePools = (): object[] =>
   parseAllDocuments(readFileSync(path.join(root, 'environments/production/nodes/karpenter.yaml'), 'utf8')).map(
@@ -38,8 +47,8 @@ const nodePools = (): object[] =>
   );
 
 /**
- * Installs production at full size on a cluster and lets Karpenter buy its nodes: for the fewest pods, for the most, and again for
- * the most and the fewest once it has given back what is not needed. What takes Karpenter ten minutes of a node being emptier takes it none
+ * Installs production at full size on a cluster and lets Karpenter buy its nodes: for the fewest pods, for the most, again for
+ * the most and the fewest once it has given back what is not needed, and once more after each spot node was taken back. What takes Karpenter ten minutes of a node being emptier takes it none
  * here (`consolidateAfter`); all else is as the plan wrote it.
  */
 export async function purchases(cluster: Cluster, say: (what: string) => void): Promise<Purchase[]> {
@@ -56,18 +65,25 @@ export async function purchases(cluster: Cluster, say: (what: string) => void): 
     made.push(purchase);
     say(`${when}: bought ${purchase.bought.words}; foretold ${purchase.foretold.words}`);
   };
-  await production.settled('min', await production.deploy(held('min')));
+  await production.settled('min', await production.deploy(withoutVolumes, held('min')));
   await note('fewest pods', minimum);
-  await production.settled('max', await production.deploy(held('max')));
+  await production.settled('max', await production.deploy(withoutVolumes, held('max')));
   await note('most pods', maximum);
   await karpenter.consolidateAfter('0s');
   await atRest(karpenter);
   await production.settled('max', 0);
   await note('most pods, consolidated', maximum);
-  await production.settled('min', await production.deploy(held('min')));
+  await production.settled('min', await production.deploy(withoutVolumes, held('min')));
   await atRest(karpenter);
   await production.settled('min', 0);
   await note('fewest pods, consolidated', minimum);
+  for (const { name, type } of (await karpenter.nodes()).filter(({ capacity }) => capacity === 'spot')) {
+    const start = performance.now();
+    await karpenter.takenBack(name);
+    const { seconds } = await production.settled('min', start);
+    say(`${type} taken back: all pods ready again after ${seconds} s`);
+  }
+  await note('fewest pods, each spot node taken back once', minimum);
   return made;
 }
 

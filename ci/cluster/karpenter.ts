@@ -27,8 +27,8 @@ export interface Karpenter extends AsyncDisposable {
   nodes(): Promise<FakePurchase[]>;
   /** How long a node has to be emptier before it may be given back, such as `10m`: of all pools, from now on. */
   consolidateAfter(duration: string): Promise<void>;
-  /** As Karpenter does on a cloud's notice: another node is bought for the pods of this one, which is drained and goes. */
-  giveBack(node: string): Promise<void>;
+  /** What Karpenter does on a cloud's notice: this node is drained and goes, and another is bought for its pods. Waits until it is gone. */
+  takenBack(node: string): Promise<void>;
 }
 
 /**
@@ -91,7 +91,7 @@ export async function startKarpenter(
   stack.defer(async () => {
     // Karpenter takes its nodes away with their pools, as long as it is there to do so.
     await kubectl(['delete', 'nodepools', '--all', '--timeout=120s'], { timeout: 130_000 });
-    await kubectl(['wait', 'nodeclaims', '--all', '--for=delete', '--timeout=120s'], { timeout: 130_000 });
+    await kubectl(['delete', 'nodeclaims', '--all', '--timeout=120s'], { timeout: 130_000 });
     await kubectl(['delete', 'kwoknodeclasses', '--all']);
   });
   const owned = stack.move();
@@ -114,11 +114,11 @@ export async function startKarpenter(
           await kubectl(['patch', 'nodepool', metadata.name, '--type', 'merge', '--patch', patch]);
       }
     },
-    giveBack: async (node) => {
+    takenBack: async (node) => {
       const jsonpath = `{.items[?(@.status.nodeName=="${node}")].metadata.name}`;
       const claim = await kubectl(['get', 'nodeclaims', '--output', `jsonpath=${jsonpath}`]);
       if (!claim) throw new Error(`node ${node}: is none that Karpenter has bought`);
-      await kubectl(['delete', 'nodeclaim', claim, '--wait=false']);
+      await kubectl(['delete', 'nodeclaim', claim, '--timeout=120s'], { timeout: 130_000 });
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
