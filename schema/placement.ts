@@ -17,8 +17,9 @@ export interface Gpu {
    */
   sharedBy: number;
   /**
-   * Whether whole GPUs and parts are taken of those nodes alone whose GPUs have `resources.gpuMemoryMiB` at least, by the label
-   * `nvidia.com/gpu.memory` of GPU feature discovery: for a cluster with GPUs of several sizes. Nodes without it are not taken.
+   * Whether whole GPUs and parts are taken of those nodes alone whose GPUs have `resources.gpuMemoryMiB` at least, and less than twice
+   * that, by the label `nvidia.com/gpu.memory` of GPU feature discovery: for a cluster with GPUs of several sizes. Nodes without it are
+   * not taken.
    */
   matchMemory: boolean;
   /** The slice of the mode `mig`. */

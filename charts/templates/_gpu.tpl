@@ -111,6 +111,8 @@ of a server; gives JSON, a list of expressions of a node affinity.
 {{- end -}}
 {{- if and .gpu.matchMemory (gt (int64 .resources.gpuMemoryMiB) 0) (has .gpu.mode (list "exclusive" "shared" "timeSlicing" "mps")) -}}
 {{- $expressions = append $expressions (dict "key" "nvidia.com/gpu.memory" "operator" "Gt" "values" (list (sub (int64 .resources.gpuMemoryMiB) 1 | toString))) -}}
+{{- /* What would hold it twice is for what takes no less: the scheduler would give a small model whichever node comes first. */ -}}
+{{- $expressions = append $expressions (dict "key" "nvidia.com/gpu.memory" "operator" "Lt" "values" (list (mul 2 (int64 .resources.gpuMemoryMiB) | toString))) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $expressions -}}

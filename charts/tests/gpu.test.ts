@@ -56,9 +56,10 @@ describe('the GPUs of a server', () => {
     expect(part.memoryMiB).toBe(6000);
   });
 
-  test('renders nodes whose GPUs have enough memory alone when they are to be looked at for that', async () => {
-    expect(nodes(await server({ matchMemory: true }))).toContain('nvidia.com/gpu.memory Gt 23999');
-    expect(nodes(await server({ mode: 'mps', matchMemory: true }))).toContain('nvidia.com/gpu.memory Gt 23999');
+  test('renders nodes whose GPUs have enough memory alone, and less than twice that, when they are to be looked at for it', async () => {
+    const bounds = ['nvidia.com/gpu.memory Gt 23999', 'nvidia.com/gpu.memory Lt 48000'];
+    expect(nodes(await server({ matchMemory: true }))).toEqual(expect.arrayContaining(bounds));
+    expect(nodes(await server({ mode: 'mps', matchMemory: true }))).toEqual(expect.arrayContaining(bounds));
     expect(nodes(await server({ matchMemory: true }, { gpuMemoryMiB: 0 }))).toHaveLength(1);
     expect(nodes(await server({ mode: 'mig', matchMemory: true }, { gpuMemoryMiB: 9000 }))).toBeUndefined();
   });

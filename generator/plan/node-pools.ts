@@ -44,19 +44,22 @@ function fittingTypes({ release }: Plan, prices: Prices, gpuType?: GpuType): str
     .map(([type]) => type);
 }
 
-/** The most that the pods of a plan's maximum need, over all ways to pay, and a node more for rollouts. */
-function limitsOf(plan: Plan, prices: Prices, gpuType?: string) {
-  const sums = purchases.map((purchase) => {
-    const nodes = plan.nodes[purchase].maximum.nodes.filter(({ offer }) => offer.gpuType === gpuType);
-    const have = nodes.map(({ offer }) => prices.instances[offer.type]!);
-    const largest = Math.max(0, ...have.map(({ cpu }) => cpu));
-    return {
-      cpu: have.reduce((sum, { cpu }) => sum + cpu, largest),
-      gpus: have.reduce((sum, { gpu }) => sum + (gpu?.count ?? 0), 1),
-    };
-  });
-  const most = (of: 'cpu' | 'gpus') => Math.max(...sums.map((sum) => sum[of]));
-  return { cpu: String(most('cpu')), ...(gpuType && { 'nvidia.com/gpu': String(most('gpus')) }) };
+/**
+ * What the pods of a plan's maximum need at the most, over all ways to pay, and a GPU more for rollouts. Of cores it is twice as much: each
+ * node that Karpenter orders counts as the largest that it may become, and what is over the limit waits, or goes to a pool that is dearer.
+ */
+function limitsOf(plan: Plan, prices: Prices, gpuType?: string): Record<string, string> {
+  const most = (of: (instance: Instance) => number) =>
+    Math.max(
+      ...purchases.map((purchase) =>
+        plan.nodes[purchase].maximum.nodes
+          .filter(({ offer }) => offer.gpuType === gpuType)
+          .reduce((sum, { offer }) => sum + of(prices.instances[offer.type]!), 0),
+      ),
+    );
+  return gpuType
+    ? { 'nvidia.com/gpu': String(most(({ gpu }) => gpu!.count) + 1) }
+    : { cpu: String(2 * most(({ cpu }) => cpu)) };
 }
 
 /**

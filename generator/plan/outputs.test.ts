@@ -64,9 +64,11 @@ describe('Karpenter’s pools', () => {
     const holding = (server: string) => {
       const it = mergeValues(values.serverDefaults, values.servers[server]!) as Server;
       expect(it.gpu.matchMemory).toBe(true);
-      return pools.findIndex((pool) => memoryOf(pool) >= it.resources.gpuMemoryMiB);
+      const { gpuMemoryMiB } = it.resources;
+      return pools.filter((pool) => memoryOf(pool) >= gpuMemoryMiB && memoryOf(pool) < 2 * gpuMemoryMiB);
     };
-    expect(['ollama-gpt-oss', 'ollama-qwen', 'ollama-llama'].map(holding)).toEqual([0, 0, 1]);
+    const [l4, l40s] = pools;
+    expect(['ollama-gpt-oss', 'ollama-qwen', 'ollama-llama'].map(holding)).toEqual([[l4], [l4], [l40s]]);
   });
 
   test('have no type with several GPUs, which Karpenter would fill, where each costs more than alone', () => {
