@@ -57,6 +57,9 @@ export async function valuesSchema(values: Values): Promise<JsonSchema> {
   for (const [key, all] of Object.entries(overridden)) {
     model.properties![key] = { ...nothingRequired(all), description: model.properties![key]!.description! };
   }
+  // Clients leave out what is empty; a collector is a peer like them.
+  const { clients, collector } = properties.networkPolicy!.properties!;
+  clients!.additionalProperties = { ...nothingRequired(collector!), description: 'A client, or several.' };
   const title = 'Values of the chart model-management';
   return { $schema: draft07, $comment: madeBy, title, ...withClosedMaps(schema) };
 }

@@ -1,3 +1,4 @@
+import type { NetworkPolicy } from '../schema/network.ts';
 import type { Scheduling } from '../schema/placement.ts';
 import type { Model, Server, ServerOverrides, Values } from '../schema/values.ts';
 import { cacheGiB, downloadBudgetSeconds, loadBudgetSeconds } from './budgets.ts';
@@ -65,6 +66,45 @@ const serverDefaults: Server = {
   costPerHour: 0,
 };
 
+const nobody = { namespaceLabels: {}, podLabels: {}, addresses: [] };
+
+const networkPolicy: NetworkPolicy = {
+  enabled: false,
+  denyNamespace: false,
+  engine: 'kubernetes',
+  clients: {
+    ingress: {
+      namespaceLabels: { 'kubernetes.io/metadata.name': 'ingress-nginx' },
+      podLabels: { 'app.kubernetes.io/name': 'ingress-nginx' },
+      addresses: [],
+    },
+  },
+  prometheus: {
+    namespaceLabels: { 'kubernetes.io/metadata.name': 'monitoring' },
+    podLabels: { 'app.kubernetes.io/name': 'prometheus' },
+    addresses: [],
+    ports: [9090],
+  },
+  dns: {
+    namespaceLabels: { 'kubernetes.io/metadata.name': 'kube-system' },
+    podLabels: { 'k8s-app': 'kube-dns' },
+    // Where NodeLocal DNSCache listens.
+    addresses: ['169.254.20.10/32'],
+    ports: [53],
+  },
+  apiServer: { addresses: ['private'], ports: [443, 6443] },
+  modelRegistry: {
+    names: ['registry.ollama.ai', '*.r2.cloudflarestorage.com'],
+    namespaceLabels: {},
+    podLabels: {},
+    addresses: ['public'],
+    ports: [443],
+  },
+  httpsProxy: nobody,
+  collector: nobody,
+  inferenceGateway: nobody,
+};
+
 /** The values of the chart for a registry: what `helm install` without any file of values gives. */
 export function valuesOf(registry: Registry): Values {
   const fleet = fleetOf(registry);
@@ -103,6 +143,7 @@ export function valuesOf(registry: Registry): Values {
       annotations: {},
     },
     inferencePool: { enabled: false, endpointPicker: { service: '', port: 9002, failureMode: 'FailClose' } },
+    networkPolicy,
     tracing: { endpoint: '', sampleRatio: 1 },
     monitoring: {
       scrape: { method: 'annotations', labels: {}, intervalSeconds: 30 },

@@ -1,5 +1,6 @@
 import type { Autoscaling, ServerAutoscaling } from './autoscaling.ts';
 import type { Backup } from './backup.ts';
+import type { NetworkPolicy } from './network.ts';
 import type { Gpu, Scheduling } from './placement.ts';
 import type {
   ByteQuantity,
@@ -91,6 +92,9 @@ export interface Values {
    * gateway of yours sends requests to its agents.
    */
   inferencePool: InferencePool;
+
+  /** Who may connect to the pods, and to whom these may connect; everything else is denied (docs/security.md). */
+  networkPolicy: NetworkPolicy;
 
   /** Traces of requests, from the gateway and the agents; they take changes up without a restart. */
   tracing: Tracing;

@@ -20,6 +20,7 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.environmentMistakes" . | fromJsonArray)
       (include "model-management.nameMistakes" . | fromJsonArray)
       (include "model-management.keyMistakes" . | fromJsonArray)
+      (include "model-management.networkMistakes" . | fromJsonArray)
       (include "model-management.sizeMistakes" . | fromJsonArray) -}}
 {{- if $mistakes -}}
 {{- fail (printf "\n\n%d mistake(s) in the values:\n- %s\n" (len $mistakes) (join "\n- " $mistakes)) -}}

@@ -12,6 +12,8 @@ export interface Metadata {
 }
 
 export interface Kinds {
+  ApplicationNetworkPolicy: KubeObject & { spec: NetworkPolicySpec };
+  CiliumNetworkPolicy: KubeObject & { spec: { endpointSelector: Selector; egress: Record<string, object[]>[] } };
   ConfigMap: KubeObject & { data: Record<string, string> };
   Deployment: KubeObject & { spec: DeploymentSpec };
   GrafanaDashboard: KubeObject & {
@@ -35,6 +37,7 @@ export interface Kinds {
   };
   Job: KubeObject & { spec: { backoffLimit: number; template: PodTemplate } };
   LimitRange: KubeObject & { spec: { limits: LimitRangeItem[] } };
+  NetworkPolicy: KubeObject & { spec: NetworkPolicySpec };
   PersistentVolumeClaim: KubeObject & { spec: ClaimSpec };
   PodDisruptionBudget: KubeObject & { spec: PodDisruptionBudgetSpec };
   PodMonitor: KubeObject & { spec: PodMonitorSpec };
@@ -234,6 +237,24 @@ export interface LimitRangeItem {
   max: Record<string, string>;
   default?: Record<string, string>;
   defaultRequest?: Record<string, string>;
+}
+
+export interface Selector {
+  matchLabels?: Record<string, string>;
+  matchExpressions?: { key: string; operator: string; values: string[] }[];
+}
+
+export interface NetworkPolicySpec {
+  podSelector: Selector;
+  policyTypes: string[];
+  ingress?: NetworkRule[];
+  egress?: NetworkRule[];
+}
+
+export interface NetworkRule {
+  from?: object[];
+  to?: object[];
+  ports: { protocol: string; port: number }[];
 }
 
 export interface PodDisruptionBudgetSpec {

@@ -18,6 +18,12 @@ const prompts = (count: number) =>
 
 const nearlyFull = prompts(36);
 
+const namespaceName = 'kubernetes.io/metadata.name';
+const network = (networkPolicy: object, rest: object = {}) => ({
+  ...rest,
+  networkPolicy: { enabled: true, ...networkPolicy },
+});
+
 /** Each mistake alone, the line that it is refused with, and what is nearly the same and renders. */
 const cases: {
   what: string;
@@ -226,6 +232,50 @@ const cases: {
     values: fleet({ a: shared, b: shared }, {}, { sharedCache: { accessMode: 'ReadWriteOnce' } }),
     line: "sharedCache.accessMode: ReadWriteOnce, and up to 2 pods share the claim, which hangs all but one node's: use a class with ReadWriteMany, or cache.mode ephemeral",
     near: fleet({ a: shared, b: {} }, {}, { sharedCache: { accessMode: 'ReadWriteOnce' } }),
+  },
+  {
+    what: 'policies name no DNS',
+    values: network({
+      dns: { namespaceLabels: { [namespaceName]: null }, podLabels: { 'k8s-app': null }, addresses: [] },
+    }),
+    line: 'networkPolicy.dns: names nobody, and pods look up names: set its namespaceLabels, podLabels or addresses',
+    near: network({ dns: { namespaceLabels: { [namespaceName]: null }, podLabels: { 'k8s-app': null } } }),
+  },
+  {
+    what: 'policies name no proxy, and there is one',
+    values: network({}, { modelRegistry: { httpsProxy: 'http://proxy:3128' } }),
+    line: 'networkPolicy.httpsProxy: names nobody, and modelRegistry.httpsProxy is http://proxy:3128: set its namespaceLabels, podLabels or addresses',
+    near: network({ httpsProxy: { addresses: ['private'] } }, { modelRegistry: { httpsProxy: 'http://proxy:3128' } }),
+  },
+  {
+    what: 'policies name no collector, and there is one',
+    values: network({}, { tracing: { endpoint: 'http://collector:4318/v1/traces' } }),
+    line: 'networkPolicy.collector: names nobody, and tracing.endpoint is http://collector:4318/v1/traces: set its namespaceLabels, podLabels or addresses',
+    near: network(
+      { collector: { podLabels: { a: 'b' } } },
+      { tracing: { endpoint: 'http://collector:4318/v1/traces' } },
+    ),
+  },
+  {
+    what: 'policies name no inference gateway, and there are pools for one',
+    values: network({}, { inferencePool: { enabled: true } }),
+    line: 'networkPolicy.inferenceGateway: names nobody, and inferencePool is enabled: set its namespaceLabels, podLabels or addresses',
+    near: network({ inferenceGateway: { namespaceLabels: { a: 'b' } } }, { inferencePool: { enabled: true } }),
+  },
+  {
+    what: 'policies keep pulls from the port of the registry',
+    values: network({}, { modelRegistry: { host: 'mirror.example.com:5000' } }),
+    line: 'networkPolicy.modelRegistry.ports: lacks 5000, the port of modelRegistry.host: add it',
+    near: network({ modelRegistry: { ports: [443, 5000] } }, { modelRegistry: { host: 'mirror.example.com:5000' } }),
+  },
+  {
+    what: 'policies keep those out for whom the Service is',
+    values: network({}, { gateway: { service: { type: 'LoadBalancer' } } }),
+    line: 'networkPolicy.clients: none of them has addresses, and gateway.service.type LoadBalancer is for clients outside: add one with those of the clients and of the nodes',
+    near: network(
+      { clients: { all: { addresses: ['public', 'private'] } } },
+      { gateway: { service: { type: 'LoadBalancer' } } },
+    ),
   },
   {
     what: 'a variable of Ollama is set that the chart sets',

@@ -40,6 +40,17 @@ const onDemand = (autoscaling: object, server: object) => ({
   },
 });
 
+/** Policies for everybody whom they may name. */
+const onTheNetwork = (engine: string) => {
+  const peer = { podLabels: { app: 'peer' }, namespaceLabels: { a: 'b' }, addresses: ['1.2.3.4/32'] };
+  const everybody = { clients: { one: peer }, httpsProxy: peer, collector: peer, inferenceGateway: peer };
+  return {
+    networkPolicy: { enabled: true, engine, ...everybody, modelRegistry: peer },
+    modelRegistry: { insecure: true, httpsProxy: 'http://proxy.example.com:3128' },
+    tracing: { endpoint: 'http://collector.example.com:4318/v1/traces' },
+  };
+};
+
 const gpu = (mode: string, gpuMemoryMiB = 8192) => ({ gpu: { mode }, resources: { gpu: 1, gpuMemoryMiB } });
 
 /** Deployments in one of which each value makes a difference. */
@@ -58,6 +69,7 @@ const situations: object[] = [
     },
   ),
   fleet({ models }, onDemand({}, { cache: { mode: 'shared' } })),
+  ...['kubernetes', 'cilium'].map((engine) => fleet({ models }, onTheNetwork(engine))),
   ...[gpu('hami', 0), gpu('dra')].map((serverDefaults) => fleet({ models }, { serverDefaults })),
   fleet(
     {},

@@ -80,6 +80,8 @@ const texts = [
     'a@b',
     'a:123456',
     '127.0.0.1',
+    '10.0.0.0/8',
+    '*.a.b',
   ],
   ...[
     `sha256:${'f'.repeat(64)}`,
@@ -188,7 +190,10 @@ function ofOtherTypes(type: string): unknown[] {
 const items = ({ items: item }: JsonSchema, count: number) =>
   Array.from({ length: count }, (_, index) => {
     const words = item!.enum as string[] | undefined;
-    return words?.[index % words.length] ?? (item!.type === 'object' ? {} : `item${index}`);
+    if (words) return words[index % words.length];
+    if (item!.type === 'object') return {};
+    if (item!.type === 'integer') return index + 1;
+    return [`item${index}`, ...texts].find(takes(item!));
   });
 
 /** Values that the schema takes, at the bounds of each rule: one step further and they are wrong. */

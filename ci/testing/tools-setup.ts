@@ -4,7 +4,7 @@ import { type FamilyName, toolFamily } from '../tools/tools.ts';
 /** Families of tools that the tests of a project call. */
 const families: Record<string, FamilyName[]> = {
   slow: ['gguf'],
-  render: ['cluster', 'helm3', 'monitoring', 'python'],
+  render: ['cluster', 'helm3', 'monitoring', 'policies', 'python'],
   ollama: ['ollama', 'clients', 'continue'],
 };
 

@@ -152,6 +152,20 @@ export const families = {
     links: {},
     tools: bin('prometheus-adapter', 'sigs.k8s.io/prometheus-adapter'),
   },
+  // What reads NetworkPolicies and says who reaches whom, and what enforces them on the cluster. Their libraries are those of helm3.
+  policies: {
+    kind: 'go',
+    minutes: 2,
+    packages: ['./reach', 'tool'],
+    cgo: false,
+    variables: {},
+    renames: {},
+    links: {},
+    tools: {
+      ...bin('reach', 'github.com/mattfenwick/cyclonus'),
+      ...bin('kube-router', 'github.com/cloudnativelabs/kube-router/v2'),
+    },
+  },
   ollama: {
     kind: 'go',
     minutes: 3,

@@ -25,6 +25,7 @@ export default defineEnvironment({
     gateway: { replicas: { min: 3, max: 12 }, apiKeys, scheduling: { capacity: 'onDemand' } },
     autoscaling: { signals: 'demand', timeZone: 'America/New_York' },
     ingress: { enabled: true },
+    networkPolicy: { enabled: true, denyNamespace: true },
     monitoring: {
       scrape: { method: 'podMonitor' },
       rules: { delivery: 'prometheusRule' },

@@ -23,6 +23,7 @@ export default defineEnvironment({
       host: 'staging.models.fineprint.ai',
       tls: { clusterIssuer: 'letsencrypt-staging' },
     },
+    networkPolicy: { enabled: true, denyNamespace: true },
     monitoring: {
       scrape: { method: 'podMonitor' },
       rules: { delivery: 'prometheusRule' },
