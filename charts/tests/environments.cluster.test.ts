@@ -100,6 +100,19 @@ it('the API server takes the InferencePool of each server as it is, by the CRD o
   expect(specs(taken)).toEqual(specs(pools));
 });
 
+it('the API server takes the CiliumNetworkPolicies as they are, by the CRD of Cilium', async () => {
+  await using namespace = await testNamespace();
+  await using _definitions = await defined(namespace.cluster.kubectl, 'cilium');
+  const networkPolicy = { enabled: true, engine: 'cilium' };
+  const rendered = await render({ networkPolicy }, { environment: 'production', namespace: namespace.name });
+  const policies = rendered.all('CiliumNetworkPolicy');
+  expect(policies).toHaveLength(3);
+  await namespace.apply(...policies);
+  const taken = await namespace.list('ciliumnetworkpolicies.cilium.io');
+  const specs = (all: typeof policies) => Object.fromEntries(all.map(({ metadata, spec }) => [metadata.name, spec]));
+  expect(specs(taken)).toEqual(specs(policies));
+});
+
 it('the API server takes the ScaledObject of each server as it is, by the CRD of KEDA', async () => {
   await using namespace = await testNamespace();
   await using _definitions = await defined(namespace.cluster.kubectl, 'keda');

@@ -1,23 +1,10 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { type ConnectionRow, connectionTable } from '../../ci/testing/connections.ts';
 import { type Connection, type End, reach } from '../../ci/testing/reach.ts';
-import { root } from '../../ci/tools/paths.ts';
 import { mergeValues } from '../../generator/environment.ts';
 import { environments, fleet, type Rendered, type RenderOptions, render } from './render.ts';
 
-/** A row of the table of docs/security.md: connections that are let through. */
-interface Row {
-  from: string;
-  to: string;
-  ports: string[];
-  when: string;
-}
-
-const text = readFileSync(path.join(root, 'docs/security.md'), 'utf8');
-const table: Row[] = [...text.matchAll(/^\| ([^|]+) \| ([^|]+) \| ((?:TCP|UDP) [^|]+) \| ([^|]+) \| [^|]+ \|$/gm)].map(
-  ([, from, to, ports, when]) => ({ from: from!, to: to!, ports: ports!.split(', '), when: when! }),
-);
+const table = connectionTable();
 
 /** Somebody on the network, and what the table may call them. */
 interface Party {
@@ -108,7 +95,7 @@ const ports = ['TCP', 'UDP'].flatMap((protocol) =>
 
 interface Asked extends Connection {
   what: string;
-  rows: Row[];
+  rows: ConnectionRow[];
 }
 
 /** Every connection that a pod of the release may make or take, and the rows that let it through. */
@@ -143,7 +130,7 @@ const cases: [string, object, RenderOptions][] = [
   ['every cache mode with a proxy, traces and an inference gateway', mergeValues(everyMode, switches) as object, {}],
 ];
 
-const used = new Set<Row>();
+const used = new Set<ConnectionRow>();
 
 describe('the table of docs/security.md', () => {
   test.each(cases)(

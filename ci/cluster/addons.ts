@@ -74,6 +74,12 @@ export function addons(layout: Layout): Manifest[] {
       { apiGroups: ['batch'], resources: ['jobs'], verbs: ['list', 'watch'] },
       { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: ['list', 'watch'] },
     ]),
+    ...rights('kube-router', [
+      { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] },
+      { apiGroups: [''], resources: ['namespaces', 'pods', 'services', 'endpoints'], verbs: ['list', 'watch'] },
+      { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+      { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: ['list', 'watch'] },
+    ]),
     ...rights('provisioner', [
       {
         apiGroups: [''],

@@ -38,6 +38,7 @@ export function writeConfiguration(layout: Layout): void {
     'prometheus',
     'kube-state-metrics',
     'prometheus-adapter',
+    'kube-router',
   ];
   for (const client of clients) files[`${client}.kubeconfig`] = nodeKubeconfig(layout, client);
   for (const [name, content] of Object.entries(files)) {

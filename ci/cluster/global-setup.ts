@@ -10,7 +10,7 @@ declare module 'vitest' {
   }
 }
 
-const families: FamilyName[] = ['monitoring', 'nodes', 'adapter'];
+const families: FamilyName[] = ['monitoring', 'nodes', 'adapter', 'policies'];
 
 /**
  * The one cluster of a test run. It ends with this process in any case; its folder goes here, or where that comes to

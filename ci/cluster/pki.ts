@@ -17,6 +17,7 @@ const clients = {
   prometheus: { CN: 'system:prometheus' },
   'kube-state-metrics': { CN: 'system:kube-state-metrics' },
   'prometheus-adapter': { CN: 'system:prometheus-adapter' },
+  'kube-router': { CN: 'system:kube-router' },
   apiserver: { CN: 'kube-apiserver-kubelet-client', O: 'system:masters' },
 } as const;
 

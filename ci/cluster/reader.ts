@@ -16,9 +16,39 @@ interface Discovery {
     metadata: { name?: string };
     versions: {
       version: string;
-      resources: { resource: string; singularResource: string; shortNames?: string[]; scope: string }[];
+      resources: {
+        resource: string;
+        singularResource: string;
+        shortNames?: string[];
+        scope: string;
+        verbs: string[];
+        subresources?: { subresource: string; verbs: string[] }[];
+      }[];
     }[];
   }[];
+}
+
+/** What somebody may ask the API server for. */
+export interface ResourceType {
+  /** Empty for the core. */
+  group: string;
+  /** Such as `pods`. */
+  resource: string;
+  /** Such as `log`; empty for the resource itself. */
+  subresource: string;
+  isNamespaced: boolean;
+  /** What the API server does with it. */
+  verbs: string[];
+}
+
+/** Something that somebody may be allowed to do. */
+export interface Action {
+  verb: string;
+  group: string;
+  resource: string;
+  subresource: string;
+  /** Empty for all namespaces. */
+  namespace: string;
 }
 
 /**
@@ -51,6 +81,36 @@ export class ApiReader {
     return succeeded<{ items: object[] }>(status, body).items;
   }
 
+  /** Every type of resource that the API server knows, in the version that it prefers. */
+  async resourceTypes(): Promise<ResourceType[]> {
+    const types = new Map<string, ResourceType>();
+    for await (const { group, resources } of this.#groups()) {
+      for (const { resource, scope, verbs, subresources = [] } of resources) {
+        const isNamespaced = scope === 'Namespaced';
+        for (const part of [{ subresource: '', verbs }, ...subresources]) {
+          types.set(`${resource}.${group}/${part.subresource}`, { group, resource, isNamespaced, ...part });
+        }
+      }
+    }
+    return [...types.values()];
+  }
+
+  /** Whether the API server lets a service account do something (SubjectAccessReview). */
+  async isAllowed(account: { namespace: string; name: string }, action: Action): Promise<boolean> {
+    const groups = ['serviceaccounts', `serviceaccounts:${account.namespace}`, 'authenticated'];
+    const review = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: {
+        user: `system:serviceaccount:${account.namespace}:${account.name}`,
+        groups: groups.map((group) => `system:${group}`),
+        resourceAttributes: action,
+      },
+    };
+    const { status, body } = await this.#ask('/apis/authorization.k8s.io/v1/subjectaccessreviews', { review });
+    return succeeded<{ status: { allowed: boolean } }>(status === 201 ? 200 : status, body).status.allowed;
+  }
+
   async #pathOf(name: string, namespace: string): Promise<string> {
     // What is not known may have come since then, as custom resources do.
     if (!this.#kinds.has(name)) await this.#discover();
@@ -61,21 +121,24 @@ export class ApiReader {
   }
 
   async #discover(): Promise<void> {
+    for await (const { at, group, resources } of this.#groups()) {
+      for (const { resource: plural, singularResource, shortNames = [], scope } of resources) {
+        const kind = { at, plural, isNamespaced: scope === 'Namespaced' };
+        this.#kinds.set(`${plural}.${group}`, kind);
+        for (const name of [plural, singularResource, ...shortNames]) this.#know(name, kind);
+      }
+    }
+  }
+
+  /** Every version of every group; of one group the version that the API server prefers comes last. */
+  async *#groups() {
+    const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
     for (const root of ['/api', '/apis']) {
-      const { status, body } = await this.#ask(
-        root,
-        'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList',
-      );
+      const { status, body } = await this.#ask(root, { accept });
       for (const { metadata, versions } of succeeded<Discovery>(status, body).items) {
         const group = metadata.name ?? '';
-        // The first is the one that the API server prefers.
         for (const { version, resources } of versions.toReversed()) {
-          const at = group ? `${root}/${group}/${version}` : `${root}/${version}`;
-          for (const { resource: plural, singularResource, shortNames = [], scope } of resources) {
-            const kind = { at, plural, isNamespaced: scope === 'Namespaced' };
-            this.#kinds.set(`${plural}.${group}`, kind);
-            for (const name of [plural, singularResource, ...shortNames]) this.#know(name, kind);
-          }
+          yield { at: group ? `${root}/${group}/${version}` : `${root}/${version}`, group, resources };
         }
       }
     }
@@ -87,10 +150,15 @@ export class ApiReader {
     if (!known || groupOf(known) === groupOf(kind)) this.#kinds.set(name, kind);
   }
 
-  #ask(target: string, accept = 'application/json'): Promise<{ status: number; body: string }> {
+  #ask(
+    target: string,
+    { accept = 'application/json', review }: { accept?: string; review?: object } = {},
+  ): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
       const where = { host: this.#host, port: apiPort, path: target, agent: this.#agent, timeout: 30_000 };
-      const question = request({ ...where, headers: { accept } }, async (response) => {
+      const method = review ? 'POST' : 'GET';
+      const headers = { accept, 'content-type': 'application/json' };
+      const question = request({ ...where, method, headers }, async (response) => {
         try {
           let body = '';
           for await (const text of response.setEncoding('utf8')) body += text;
@@ -99,9 +167,9 @@ export class ApiReader {
           reject(error);
         }
       });
-      question.once('timeout', () => question.destroy(new Error(`GET ${target}: no answer within 30 s`)));
+      question.once('timeout', () => question.destroy(new Error(`${method} ${target}: no answer within 30 s`)));
       question.once('error', reject);
-      question.end();
+      question.end(review && JSON.stringify(review));
     });
   }
 }

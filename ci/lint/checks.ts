@@ -3,6 +3,7 @@ import path from 'node:path';
 import { root } from '../tools/paths.ts';
 import { type Output, output } from '../tools/run.ts';
 import { type FamilyName, toolEnvironment } from '../tools/tools.ts';
+import { unansweredFindings } from './findings.ts';
 import { unreadValues } from './values-read.ts';
 
 /** Something that has to hold for the whole project. */
@@ -27,6 +28,15 @@ function command(name: string, file: string, args: string[], ...families: Family
   };
 }
 
+/** One that holds when there is nothing to say. */
+const lines = (name: string, find: () => Promise<string[]>): Check => ({
+  name,
+  run: async () => {
+    const found = await find();
+    return { status: found.length > 0 ? 1 : 0, text: found.map((line) => `${line}\n`).join('') };
+  },
+});
+
 const environments = readdirSync(path.join(root, 'environments'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map((entry) => entry.name);
@@ -43,13 +53,8 @@ export const checks: Check[] = [
     const values = path.join('environments', name, 'values.yaml');
     return command(`helm lint, ${name}`, 'helm', ['lint', '--strict', 'charts', '--values', values], 'cluster');
   }),
-  {
-    name: 'every value is read by a template',
-    run: async () => {
-      const unread = await unreadValues();
-      return { status: unread.length > 0 ? 1 : 0, text: unread.map((line) => `${line}\n`).join('') };
-    },
-  },
+  lines('every value is read by a template', unreadValues),
+  lines('every finding of checkov is answered', () => unansweredFindings(environments)),
   command('actionlint', 'actionlint', ['-shellcheck=', '-pyflakes='], 'delivery'),
   // chart-testing calls helm, yamllint and yamale by their names.
   command('ct lint', 'ct', ['lint', '--config', 'ci/ct.yaml'], 'helm3', 'cluster', 'python'),

@@ -35,6 +35,12 @@ export const definitions = {
       'config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml',
     ),
   ],
+  cilium: async () => [
+    path.join(
+      await moduleFolder('github.com/cilium/cilium'),
+      'pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml',
+    ),
+  ],
   grafana: async () => [
     path.join(
       await moduleFolder('github.com/grafana/grafana-operator/v5'),

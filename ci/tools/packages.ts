@@ -22,6 +22,8 @@ const packages = {
   runc: 'runc',
   '/usr/lib/cni/ptp': 'containernetworking-plugins',
   nft: 'nftables',
+  iptables: 'iptables',
+  ipset: 'ipset',
   buildah: 'buildah',
   mmdebstrap: 'mmdebstrap',
   '/usr/sbin/nginx': 'nginx',

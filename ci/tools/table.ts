@@ -245,6 +245,12 @@ export const families = {
     minutes: 1,
     tools: {},
   },
+  // Started as a module of python3: it has no command of its own.
+  checkov: {
+    kind: 'python',
+    minutes: 1,
+    tools: {},
+  },
   // A client that is larger than all of the project's own packages, for one test.
   continue: {
     kind: 'npm',

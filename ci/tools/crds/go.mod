@@ -7,6 +7,7 @@ require (
 	github.com/argoproj/argo-cd/v3 v3.1.0
 	github.com/fluxcd/helm-controller v1.4.3
 	github.com/fluxcd/source-controller v1.7.0
+	github.com/cilium/cilium v1.20.2
 	github.com/grafana/grafana-operator/v5 v5.18.0
 	github.com/kedacore/keda/v2 v2.21.0
 	github.com/prometheus-operator/prometheus-operator v0.85.0

@@ -1,0 +1,75 @@
+import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { chartFolder } from '../testing/chart.ts';
+import { helm } from '../testing/helm.ts';
+import { root } from '../tools/paths.ts';
+import { output } from '../tools/run.ts';
+import { toolFamily } from '../tools/tools.ts';
+import { waivers as ours, type Waiver } from './waivers.ts';
+
+/** Something that a scanner holds against an object. */
+export interface Finding {
+  environment: string;
+  rule: string;
+  what: string;
+  /** `Kind NAME`. */
+  object: string;
+}
+
+/** What checkov says of the environments as they are rendered, less what the waivers answer: a line each. */
+export async function unansweredFindings(environments: string[]): Promise<string[]> {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-findings-'));
+  await mkdir(folder.path, { recursive: true });
+  for (const environment of environments) {
+    const values = path.join(root, 'environments', environment, 'values.yaml');
+    const where = ['--namespace', 'model-management', '--kube-version', '1.37.2', '--values', values];
+    const { status, stdout, stderr } = await helm('template', 'release', chartFolder, ...where);
+    if (status !== 0) return [`${environment}: does not render: ${stderr.trim()}`];
+    await writeFile(path.join(folder.path, `${environment}.yaml`), stdout);
+  }
+  return answered(await checkov(folder.path), ours, new Date());
+}
+
+/** What is left of findings after waivers, and what is wrong with these: those that are over, and those that nothing needs. */
+export function answered(findings: Finding[], waivers: Waiver[], now: Date): string[] {
+  const answers =
+    ({ rule, object }: Finding) =>
+    (waiver: Waiver) =>
+      waiver.rule === rule && waiver.objects.test(object);
+  const today = now.toISOString().slice(0, 10);
+  return [
+    ...findings
+      .filter((finding) => !waivers.some(answers(finding)))
+      .map(
+        ({ environment, rule, what, object }) =>
+          `${environment}: ${object}: ${what} (${rule}): mend it, or say in ci/lint/waivers.ts why not`,
+      ),
+    ...waivers
+      .filter((waiver) => !findings.some((finding) => answers(finding)(waiver)))
+      .map(({ rule }) => `ci/lint/waivers.ts: ${rule}: answers no finding: remove it, or correct its objects`),
+    ...waivers
+      .filter(({ until }) => until !== undefined && until < today)
+      .map(({ rule, until }) => `ci/lint/waivers.ts: ${rule}: is over since ${until}: mend what it is about`),
+  ];
+}
+
+interface Report {
+  summary: { passed: number; parsing_errors: number };
+  results: { failed_checks: { check_id: string; check_name: string; resource: string; file_path: string }[] };
+}
+
+async function checkov(folder: string): Promise<Finding[]> {
+  const env = { ...process.env, PYTHONPATH: path.join(await toolFamily('checkov'), 'lib') };
+  // It would ask its makers what they call severe.
+  const args = ['--directory', folder, '--framework', 'kubernetes', '--skip-download', '--compact', '--output', 'json'];
+  const { stdout, stderr } = await output('python3', ['-m', 'checkov.main', ...args], { env, cwd: folder });
+  const report = stdout.startsWith('{') ? (JSON.parse(stdout) as Report) : undefined;
+  if (!report?.summary.passed || report.summary.parsing_errors > 0) {
+    throw new Error(`checkov: judged nothing, or not all: ${(stderr || stdout).trim().slice(-500)}`);
+  }
+  return report.results.failed_checks.map(({ check_id: rule, check_name: what, resource, file_path }) => {
+    const [kind, , ...name] = resource.split('.');
+    return { environment: path.basename(file_path, '.yaml'), rule, what, object: `${kind} ${name.join('.')}` };
+  });
+}

@@ -1,0 +1,42 @@
+/** A finding of a scanner that stays, and why. */
+export interface Waiver {
+  /** The scanner's name of its rule. */
+  rule: string;
+  /** `Kind NAME` of the objects, all of them that match. */
+  objects: RegExp;
+  why: string;
+  /** Last day, `YYYY-MM-DD`, of what is to be mended: a vulnerability always has one. */
+  until?: string;
+}
+
+const pods = /^(Deployment|Job) /;
+const servers = /^Deployment ollama-/;
+
+/** Every finding that is not mended. One that nothing needs any more has to go. */
+export const waivers: Waiver[] = [
+  {
+    rule: 'CKV_K8S_9',
+    objects: servers,
+    why: 'Ollama has no port that the kubelet reaches: the readiness probe of its agent, in the same pod, speaks for both.',
+  },
+  {
+    rule: 'CKV_K8S_11',
+    objects: pods,
+    why: 'A limit on CPU makes gateway and agent wait for nothing (docs/decisions.md, 8); Ollama and the downloader have one.',
+  },
+  {
+    rule: 'CKV_K8S_15',
+    objects: pods,
+    why: 'Tags name versions and are not moved; asking the registry at each start makes it a thing without which no pod starts.',
+  },
+  {
+    rule: 'CKV_K8S_38',
+    objects: /^Deployment model-management-gateway$/,
+    why: 'The gateway watches EndpointSlices and may do nothing else (docs/security.md).',
+  },
+  {
+    rule: 'CKV_K8S_43',
+    objects: pods,
+    why: 'The digest of the service image is known to whoever builds it: image.digest, and ollama.image.digest, are theirs to set.',
+  },
+];
