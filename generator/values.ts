@@ -144,6 +144,7 @@ export function valuesOf(registry: Registry): Values {
     },
     inferencePool: { enabled: false, endpointPicker: { service: '', port: 9002, failureMode: 'FailClose' } },
     networkPolicy,
+    userNamespaces: { enabled: false },
     tracing: { endpoint: '', sampleRatio: 1 },
     monitoring: {
       scrape: { method: 'annotations', labels: {}, intervalSeconds: 30 },

@@ -96,6 +96,12 @@ export interface Values {
   /** Who may connect to the pods, and to whom these may connect; everything else is denied (docs/security.md). */
   networkPolicy: NetworkPolicy;
 
+  /**
+   * Whether each pod has users of its own, so that no user of a container is one of its node (Kubernetes 1.33 or later, where node
+   * and container runtime can).
+   */
+  userNamespaces: Toggle;
+
   /** Traces of requests, from the gateway and the agents; they take changes up without a restart. */
   tracing: Tracing;
 

@@ -26,6 +26,9 @@ the placement takes).
 {{- define "model-management.podBasics" -}}
 serviceAccountName: {{ .serviceAccount | quote }}
 automountServiceAccountToken: {{ .token | default false }}
+{{- if .root.Values.userNamespaces.enabled }}
+hostUsers: false
+{{- end }}
 # Services come and go with the registry; their variables would make each new pod differ from its siblings.
 enableServiceLinks: false
 securityContext:

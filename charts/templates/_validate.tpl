@@ -139,9 +139,12 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- toJson $mistakes -}}
 {{- end -}}
 
-{{/* Requests over their limits, images that nothing names, and a cache that Ollama would not start with. */}}
+{{/* Requests over their limits, images that nothing names, a cache that Ollama would not start with, users that no node has. */}}
 {{- define "model-management.resourceMistakes" -}}
 {{- $mistakes := list -}}
+{{- if and .Values.userNamespaces.enabled (semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- $mistakes = append $mistakes (printf "userNamespaces.enabled: needs Kubernetes 1.33 or later, and this is %s: set it to false" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
 {{- range $it := .Values.resolved -}}
 {{- if not (or .server.ollama.image.tag .server.ollama.image.digest) -}}
 {{- $mistakes = append $mistakes (printf "servers.%s.ollama.image: has neither tag nor digest: name the version of Ollama to run" .key) -}}

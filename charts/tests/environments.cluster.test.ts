@@ -18,6 +18,12 @@ const everything = {
   imagePullSecrets: ['registry'],
   modelRegistry: { host: 'mirror.example.com:5000', insecure: true, httpsProxy: 'http://proxy.example.com:3128' },
   ingress: { enabled: true, annotations: { 'example.com/note': 'yes' } },
+  networkPolicy: {
+    clients: { other: { namespaceLabels: { team: 'models' }, addresses: ['public', 'fd00::/8'] } },
+    httpsProxy: { addresses: ['10.1.2.3/32'] },
+    modelRegistry: { ports: [443, 5000] },
+  },
+  userNamespaces: { enabled: true },
   gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
 };
 const toNone = {

@@ -72,6 +72,7 @@ export interface PodTemplate {
 }
 
 export interface PodSpec {
+  hostUsers?: boolean;
   serviceAccountName: string;
   automountServiceAccountToken: boolean;
   enableServiceLinks: boolean;

@@ -51,6 +51,13 @@ describe('every pod', () => {
     }
   });
 
+  test('renders users of its own where that is asked for, and nothing of it else', async () => {
+    const hostUsers = async (values: object) =>
+      Object.values((await render(values)).podTemplates).map(({ spec }) => spec.hostUsers);
+    expect(new Set(await hostUsers(modes))).toEqual(new Set([undefined]));
+    expect(new Set(await hostUsers({ ...modes, userNamespaces: { enabled: true } }))).toEqual(new Set([false]));
+  });
+
   test('renders memory limits for all containers, which the quota demands', async () => {
     for (const { spec } of Object.values((await render(modes)).podTemplates)) {
       for (const { resources } of [...(spec.initContainers ?? []), ...spec.containers]) {

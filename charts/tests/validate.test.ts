@@ -234,6 +234,14 @@ const cases: {
     near: fleet({ a: shared, b: {} }, {}, { sharedCache: { accessMode: 'ReadWriteOnce' } }),
   },
   {
+    what: 'pods are to have users of their own on a cluster that is too old',
+    values: { userNamespaces: { enabled: true } },
+    options: { kubeVersion: '1.32.9' },
+    line: 'userNamespaces.enabled: needs Kubernetes 1.33 or later, and this is v1.32.9: set it to false',
+    near: { userNamespaces: { enabled: true } },
+    nearOptions: { kubeVersion: '1.33.0' },
+  },
+  {
     what: 'policies name no DNS',
     values: network({
       dns: { namespaceLabels: { [namespaceName]: null }, podLabels: { 'k8s-app': null }, addresses: [] },
