@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serviceImage } from '../../ci/cluster/images.ts';
@@ -10,6 +10,7 @@ import { agentConfig, gatewayConfig } from '../testing/hops.ts';
 import { RealOllama } from '../testing/ollama.ts';
 import { UnpackedImage } from '../testing/unpacked-image.ts';
 import { ownArchitecture } from './context.ts';
+import { sbom } from './sbom.ts';
 
 /** The other architecture than this machine's, whose image the cluster's tests do not see. */
 const other = {
@@ -59,6 +60,20 @@ describe(`the image for ${name}`, () => {
     const made = machines(image.root).filter(([file]) => file !== 'emulator');
     expect(made.map(([file]) => file)).toContain('usr/local/bin/node');
     expect(made.filter(([, of]) => of !== machine)).toEqual([]);
+  });
+
+  it('holds the packages that its bill of materials names, and no other', async () => {
+    const { components } = await sbom();
+    const modules = path.join(image.root, 'app/node_modules');
+    const folders = readdirSync(modules, { recursive: true, encoding: 'utf8' })
+      .filter((file) => /(^|node_modules\/)(@[^/]+\/)?[^/]+\/package\.json$/.test(file))
+      .map((file) => JSON.parse(readFileSync(path.join(modules, file), 'utf8')) as { name: string; version: string });
+    const there = new Set(folders.map(({ name, version }) => `${name}@${version}`));
+    const named = components.filter(({ name }) => name !== 'service');
+    // Node is that of the project, which runs this.
+    there.add(`node@${process.versions.node}`);
+    expect(new Set(named.map(({ name, version }) => `${name}@${version}`))).toEqual(there);
+    expect(named.filter(({ licenses }) => !licenses?.length)).toEqual([]);
   });
 
   it('answers by a real Ollama behind its agent behind its gateway, and ends when it is told to', {
