@@ -31,7 +31,7 @@ describe('the engine cilium', () => {
     expect(named(policies, 'forecaster-egress').spec.egress).toEqual(lookups);
     // What a NetworkPolicy lets through, no other takes back.
     const rules = rendered.all('NetworkPolicy').flatMap(({ spec }) => spec.egress ?? []);
-    expect(rules.flatMap(({ ports }) => ports.map(({ port }) => port)).sort()).toEqual([8080, 9090, 9090]);
+    expect(rules.flatMap(({ ports }) => ports.map(({ port }) => port)).sort()).toEqual([8080, 9090, 9090, 9090]);
     expect(JSON.stringify(rules)).not.toContain('ipBlock');
   });
 
