@@ -7,6 +7,7 @@ import { autoscaling } from './autoscaling.ts';
 import { commands } from './commands.ts';
 import { gateway } from './gateway.ts';
 import { karpenter } from './karpenter.ts';
+import { idleUnload } from './idle-unload.ts';
 import type { Benchmark } from './measure.ts';
 import { observability } from './observability.ts';
 import { plan } from './plan.ts';
@@ -18,6 +19,7 @@ const benchmarks: Record<string, Benchmark> = {
   commands,
   gateway,
   karpenter,
+  'idle-unload': idleUnload,
   observability,
   plan,
   render,

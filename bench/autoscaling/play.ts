@@ -1,3 +1,5 @@
+import { lossAt } from '../sweep.ts';
+
 /** Replicas at the end of a bin, as whoever asks for more or fewer sees them. */
 export interface Fleet {
   ready: number;
@@ -92,21 +94,9 @@ export function play(policy: Policy, { demand, delay, start, capacity, peakRepli
   };
 }
 
-/**
- * What goes unserved at a cost, from the points that the knob of a policy sweeps out: straight between them, each as good
- * as the best of those that cost no more; the outermost beyond them.
- */
-export function unservedAt(cost: number, points: readonly Played[]): number {
-  let best = Number.POSITIVE_INFINITY;
-  const curve = points
-    .toSorted((a, b) => a.cost - b.cost || a.unserved - b.unserved)
-    .map((point) => {
-      best = Math.min(best, point.unserved);
-      return { cost: point.cost, unserved: best };
-    });
-  const after = curve.findIndex((point) => point.cost > cost);
-  if (after === -1) return curve.at(-1)!.unserved;
-  if (after === 0) return curve[0]!.unserved;
-  const [low, high] = [curve[after - 1]!, curve[after]!];
-  return low.unserved + ((cost - low.cost) / (high.cost - low.cost)) * (high.unserved - low.unserved);
-}
+/** What goes unserved at a cost, from the points that the knob of a policy sweeps out. */
+export const unservedAt = (cost: number, points: readonly Played[]): number =>
+  lossAt(
+    cost,
+    points.map((point) => ({ cost: point.cost, loss: point.unserved })),
+  );
