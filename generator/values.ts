@@ -181,6 +181,13 @@ export function valuesOf(registry: Registry): Values {
       resources: { cpu: '250m', memory: '512Mi' },
       timeoutSeconds: 7200,
       alertAfterHours: 26,
+    autoscaling: {
+      engine: 'hpa',
+      signals: 'cpu',
+      prometheusUrl: '',
+      timeZone: 'UTC',
+      recommendations: false,
+      placeholders: {},
     },
     resourceQuota: { enabled: true },
     limitRange: { enabled: true },

@@ -1,3 +1,5 @@
+import type { ObjectName, ServerName } from './types.ts';
+
 /** How many pods servers have, and by what that is decided; with the parts of it that the gateway is told as well. */
 
 /** How the autoscalers of all servers work. */
@@ -21,6 +23,38 @@ export interface Autoscaling {
   prometheusUrl: string;
   /** Time zone of all schedules. */
   timeZone: TimeZone;
+  /**
+   * Whether a VerticalPodAutoscaler for each server without GPUs recommends what its pods should ask for, and changes nothing; its
+   * CRDs have to be there.
+   */
+  recommendations: boolean;
+  /** Pods that hold room for those of servers, by names of yours. */
+  placeholders: Placeholders;
+}
+
+/** Pods that hold room, by name. */
+export type Placeholders = Record<PlaceholderName, Placeholder>;
+
+/**
+ * Name of placeholders.
+ * @pattern ^[a-z]([-a-z0-9]*[a-z0-9])?$
+ * @maxLength 30
+ */
+export type PlaceholderName = string;
+
+/** Pods that do nothing but hold the room of a server's, on nodes that are warm then, and give way to them. */
+export interface Placeholder {
+  /** The server: they ask for what its pods do, and go where those go. Any pod of a higher priority may have their room. */
+  server: ServerName;
+  /**
+   * How many.
+   * @asType integer
+   * @minimum 1
+   * @maximum 1000
+   */
+  pods: number;
+  /** PriorityClass below those of all servers, which are 0 where they have none; it has to be there. */
+  priorityClassName: ObjectName;
 }
 
 /** Scaling of a server. */

@@ -6,12 +6,20 @@ what a quota counts them as). Quota and limit range come from it. Takes the root
 {{- define "model-management.containers" -}}
 {{- include "model-management.resolve" . -}}
 {{- $containers := list -}}
-{{- range .Values.resolved -}}
+{{- range $it := .Values.resolved -}}
 {{- $gpus := include "model-management.gpuQuota" .server | fromJson -}}
 {{- $deployments := ternary 2 1 (gt (int .server.replicas.onDemand) 0) -}}
 {{- $pods := dict "pods" (int .server.replicas.max) "surge" $deployments -}}
 {{- $containers = append $containers (merge (include "model-management.size" .server.resources | fromJson) $pods (dict "main" true "gpus" $gpus)) -}}
 {{- $containers = append $containers (merge (include "model-management.size" $.Values.agent.resources | fromJson) $pods) -}}
+{{- $like := .key -}}
+{{- range $.Values.autoscaling.placeholders -}}
+{{- if eq .server $like -}}
+{{- $holding := dict "pods" (int .pods) "surge" 0 -}}
+{{- $containers = append $containers (merge (include "model-management.size" $it.server.resources | fromJson) $holding (dict "main" true "gpus" $gpus)) -}}
+{{- $containers = append $containers (merge (include "model-management.size" $.Values.agent.resources | fromJson) $holding) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $gateway := .Values.gateway -}}
 {{- $containers = append $containers (merge (include "model-management.size" $gateway.resources | fromJson)

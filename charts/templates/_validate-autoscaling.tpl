@@ -31,6 +31,22 @@
 {{- toJson $mistakes -}}
 {{- end -}}
 
+{{/* Placeholders of no server, and those that no pod of it could push aside. */}}
+{{- define "model-management.placeholderMistakes" -}}
+{{- $mistakes := list -}}
+{{- $classes := dict -}}
+{{- range .Values.resolved }}{{ $_ := set $classes .key .server.scheduling.priorityClassName }}{{ end -}}
+{{- range $name, $placeholder := .Values.autoscaling.placeholders -}}
+{{- $where := printf "autoscaling.placeholders.%s" $name -}}
+{{- if not (hasKey $classes .server) -}}
+{{- $mistakes = append $mistakes (printf "%s.server: there is no server '%s' that is on: name one of %s" $where .server (keys $classes | sortAlpha | join ", ")) -}}
+{{- else if eq (get $classes .server) .priorityClassName -}}
+{{- $mistakes = append $mistakes (printf "%s.priorityClassName: is that of servers.%s, whose pods could not take its room: name one with a lower value" $where .server) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
 {{/*
 Whether a name is that of no time zone, as far as this machine knows: of one that it does not know, Helm gives the time in UTC.
 Where it knows none at all, the gateway is left to say it. Takes the name.

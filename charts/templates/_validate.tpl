@@ -12,6 +12,7 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.replicaMistakes" . | fromJsonArray)
       (include "model-management.autoscalingMistakes" . | fromJsonArray)
       (include "model-management.scheduleMistakes" . | fromJsonArray)
+      (include "model-management.placeholderMistakes" . | fromJsonArray)
       (include "model-management.resourceMistakes" . | fromJsonArray)
       (include "model-management.memoryMistakes" . | fromJsonArray)
       (include "model-management.gpuMistakes" . | fromJsonArray)

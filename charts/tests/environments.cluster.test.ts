@@ -133,6 +133,20 @@ it('the API server takes the ScaledObject of each server as it is, by the CRD of
   expect(specs(taken)).toEqual(specs(objects));
 });
 
+it('the API server takes the VerticalPodAutoscaler of each server without GPUs as it is, by its CRD', async () => {
+  await using namespace = await testNamespace();
+  await using _definitions = await defined(namespace.cluster.kubectl, 'vertical-pod-autoscaler');
+  const values = { autoscaling: { recommendations: true } };
+  const objects = (await render(values, { environment: 'production', namespace: namespace.name })).all(
+    'VerticalPodAutoscaler',
+  );
+  expect(objects).toHaveLength(4);
+  await namespace.apply(...objects);
+  const taken = await namespace.list('verticalpodautoscalers.autoscaling.k8s.io');
+  const specs = (all: typeof objects) => Object.fromEntries(all.map(({ metadata, spec }) => [metadata.name, spec]));
+  expect(specs(taken)).toEqual(specs(objects));
+});
+
 it('the API server takes PodMonitor and PrometheusRule as they are, by the CRDs of the operator', async () => {
   await using namespace = await testNamespace();
   await using _definitions = await defined(namespace.cluster.kubectl, 'prometheus');

@@ -56,6 +56,13 @@ export interface Kinds {
   ScaledObject: KubeObject & { spec: ScaledObjectSpec };
   Service: KubeObject & { spec: ServiceSpec };
   ServiceAccount: KubeObject & { automountServiceAccountToken: boolean };
+  VerticalPodAutoscaler: KubeObject & {
+    spec: {
+      targetRef: { apiVersion: string; kind: string; name: string };
+      updatePolicy: { updateMode: string };
+      resourcePolicy: { containerPolicies: object[] };
+    };
+  };
 }
 
 export interface DeploymentSpec {

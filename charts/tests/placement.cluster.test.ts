@@ -240,13 +240,15 @@ it('keeps all but one pod of each server while a node is drained', async () => {
   for (const server of business) expect(fewest[server]).toBeGreaterThanOrEqual(replicasOf[server]!.max - 1);
 });
 
-it('makes room for pods of a higher priority', async () => {
-  const priorityClassName = `high-${namespace.name}`;
-  const high = {
-    apiVersion: 'scheduling.k8s.io/v1',
-    kind: 'PriorityClass',
-    metadata: { name: priorityClassName },
-    value: 1000,
+/** A PriorityClass until the end of the scope. */
+async function priorityClass(name: string, value: number): Promise<{ name: string } & AsyncDisposable> {
+  const { kubectl } = namespace.cluster;
+  const metadata = { name: `${name}-${namespace.name}` };
+  const input = JSON.stringify({ apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata, value });
+  await kubectl(['create', '-f', '-'], { input });
+  return {
+    name: metadata.name,
+    [Symbol.asyncDispose]: async () => void (await kubectl(['delete', 'priorityclass', metadata.name])),
   };
   await namespace.cluster.kubectl(['create', '-f', '-'], { input: JSON.stringify(high) });
   try {
@@ -287,6 +289,70 @@ it('makes room for pods of a higher priority', async () => {
   } finally {
     await namespace.cluster.kubectl(['delete', 'priorityclass', priorityClassName]);
   }
+}
+
+const untilLlama = (number: number) =>
+  namespace.until(`${number} pods of llama`, 120, async () => {
+    const found = (await staying()).filter((pod) => serverOf(pod) === 'ollama-llama');
+    return found.length === number && found.every(isReady);
+  });
+
+it('makes room for pods of a higher priority', async () => {
+  await using high = await priorityClass('high', 1000);
+  // One pod of llama is left; strangers take all other GPUs of its kind.
+  await deploy(atMaximum, { servers: { 'ollama-llama': { replicas: { min: 1, max: 4 } } } });
+  await untilLlama(1);
+  await using others = await testNamespace();
+  const takers = pools.l40s.map((_, index) => {
+    const pod = stranger({ limits: { 'nvidia.com/gpu': 1, cpu: '1', memory: '1Gi' } });
+    const tolerations = [{ operator: 'Exists' }];
+    return {
+      ...pod,
+      metadata: { name: `taker-${index}` },
+      spec: { ...pod.spec, nodeSelector: { 'nvidia.com/gpu.product': 'NVIDIA-L40S' }, tolerations },
+    };
+  });
+  await others.apply(...takers);
+  await others.until(
+    'takers of all GPUs but one',
+    60,
+    async () => (await others.list('pods')).filter(isReady).length === pools.l40s.length - 1,
+  );
+  const start = await deploy(atMaximum, {
+    servers: { 'ollama-llama': { replicas: { min: 3, max: 4 }, scheduling: { priorityClassName: high.name } } },
+  });
+  await untilLlama(3);
+  const left = (await others.list('pods')).filter(isReady).length;
+  console.log(
+    `preemption: 3 pods of llama in ${Math.round((performance.now() - start) / 1000)} s; ${left} of ${takers.length - 1} takers left`,
+  );
+  expect(left).toBeLessThan(pools.l40s.length - 1);
+});
+
+it('gives the room of placeholders to pods of the server that they hold it for', async () => {
+  await using low = await priorityClass('low', -10);
+  const fleet = (pods: number) => ({
+    autoscaling: {
+      placeholders: { l40s: { server: 'ollama-llama', pods: pools.l40s.length - 1, priorityClassName: low.name } },
+    },
+    servers: { 'ollama-llama': { replicas: { min: pods, max: 4 } } },
+  });
+  const holding = async () =>
+    (await staying()).filter(({ metadata }) => 'model-management.fineprint.ai/placeholder' in metadata.labels);
+  await deploy(fleet(1));
+  await untilLlama(1);
+  await namespace.until('placeholders on all other GPUs', 60, async () => {
+    const pods = await holding();
+    return pods.length === pools.l40s.length - 1 && pods.every(isReady);
+  });
+  for (const pod of await holding()) expect(node(pod).labels['nvidia.com/gpu.product']).toBe('NVIDIA-L40S');
+  const start = await deploy(fleet(3));
+  await untilLlama(3);
+  const seconds = Math.round((performance.now() - start) / 1000);
+  // Two wait, for a node that somebody buys.
+  const left = (await holding()).filter(isReady).length;
+  console.log(`placeholders: 3 pods of llama in ${seconds} s on full nodes; ${left} placeholders are left`);
+  expect(left).toBe(pools.l40s.length - 3);
 });
 
 it('puts servers on CPUs on fewer nodes than the default settings do', async () => {

@@ -9,6 +9,7 @@ const onDemand = (autoscaling: object) => ({
   monitoring: { rules: { delivery: 'configMap' } },
 });
 const night = { days: ['mon'], from: '20:00', to: '07:00', min: 1 };
+const placeholders = (warm: object) => ({ autoscaling: { placeholders: { warm } } });
 const scheduled = (schedule: object) => ({ replicas: { min: 1, max: 2 }, autoscaling: { schedule } });
 /** So many models with prompts as long as they may be. */
 const prompts = (count: number) =>
@@ -169,6 +170,30 @@ const cases: {
     values: fleet({ a: {} }, {}, { autoscaling: { timeZone: 'Europe/Berlim' } }),
     line: "autoscaling.timeZone: there is no time zone 'Europe/Berlim': name one as 'Europe/Berlin'",
     near: fleet({ a: {} }, {}, { autoscaling: { timeZone: 'Etc/UTC' } }),
+  },
+  {
+    what: 'placeholders are those of a server that is off',
+    values: fleet(
+      { a: {}, b: { enabled: false } },
+      {},
+      placeholders({ server: 'b', pods: 1, priorityClassName: 'low' }),
+    ),
+    line: "autoscaling.placeholders.warm.server: there is no server 'b' that is on: name one of a",
+    near: fleet({ a: {}, b: {} }, {}, placeholders({ server: 'b', pods: 1, priorityClassName: 'low' })),
+  },
+  {
+    what: 'placeholders have the priority of the pods that they make room for',
+    values: fleet(
+      { a: { scheduling: { priorityClassName: 'low' } } },
+      {},
+      placeholders({ server: 'a', pods: 1, priorityClassName: 'low' }),
+    ),
+    line: 'autoscaling.placeholders.warm.priorityClassName: is that of servers.a, whose pods could not take its room: name one with a lower value',
+    near: fleet(
+      { a: { scheduling: { priorityClassName: 'high' } } },
+      {},
+      placeholders({ server: 'a', pods: 1, priorityClassName: 'low' }),
+    ),
   },
   {
     what: 'a window does not say when it ends',

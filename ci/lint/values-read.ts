@@ -70,6 +70,10 @@ const situations: object[] = [
   ),
   fleet({ models }, onDemand({}, { cache: { mode: 'shared' } })),
   ...['kubernetes', 'cilium'].map((engine) => fleet({ models }, onTheNetwork(engine))),
+  fleet(
+    { models },
+    { autoscaling: { placeholders: { example: { server: 'only', pods: 1, priorityClassName: 'low' } } } },
+  ),
   ...[gpu('hami', 0), gpu('dra')].map((serverDefaults) => fleet({ models }, { serverDefaults })),
   fleet(
     {},

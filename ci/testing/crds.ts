@@ -20,6 +20,10 @@ export async function moduleFolder(name: string, family = 'crds'): Promise<strin
 
 const operator = 'github.com/prometheus-operator/prometheus-operator';
 
+/** A file of KEDA's own manifests, which are in its module. */
+export const ofKeda = async (file: string): Promise<string> =>
+  path.join(await moduleFolder('github.com/kedacore/keda/v2'), 'config', file);
+
 /** The files of the custom resource definitions that the chart's switches need, by the operator whose they are. */
 export const definitions = {
   argo: async () => [
@@ -60,6 +64,11 @@ export const definitions = {
   },
   keda: async () => [
     path.join(await moduleFolder('github.com/kedacore/keda/v2'), 'config/crd/bases/keda.sh_scaledobjects.yaml'),
+  keda: async () => [await ofKeda('crd/bases/keda.sh_scaledobjects.yaml')],
+  /** The others that KEDA does not start without. */
+  'keda-operator': async () => [await ofKeda('crd/bases')],
+  'vertical-pod-autoscaler': async () => [
+    path.join(await moduleFolder('k8s.io/autoscaler/vertical-pod-autoscaler'), 'deploy/vpa-v1-crd-gen.yaml'),
   ],
   prometheus: async () => {
     const folder = path.join(await moduleFolder(operator), 'example/prometheus-operator-crd');

@@ -11,5 +11,6 @@ require (
 	github.com/grafana/grafana-operator/v5 v5.18.0
 	github.com/kedacore/keda/v2 v2.21.0
 	github.com/prometheus-operator/prometheus-operator v0.85.0
+	k8s.io/autoscaler/vertical-pod-autoscaler v1.3.1
 	sigs.k8s.io/gateway-api-inference-extension v1.1.0
 )
