@@ -72,7 +72,11 @@ const situations: object[] = [
   ...['kubernetes', 'cilium'].map((engine) => fleet({ models }, onTheNetwork(engine))),
   fleet(
     { models },
-    { autoscaling: { placeholders: { example: { server: 'only', pods: 1, priorityClassName: 'low' } } } },
+    {
+      autoscaling: { placeholders: { example: { server: 'only', pods: 1, priorityClassName: 'low' } } },
+      // The first text that may be the name of a server is one.
+      servers: { ...nothing(chartValues.servers), only: { models }, a: { models: ['two'], resources: { cpu: '3' } } },
+    },
   ),
   ...[gpu('hami', 0), gpu('dra')].map((serverDefaults) => fleet({ models }, { serverDefaults })),
   fleet(
