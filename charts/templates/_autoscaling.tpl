@@ -25,9 +25,10 @@ metric (its name as an external metric, by docs/autoscaling.md) and record (what
 {{- define "model-management.scalingBehavior" -}}
 scaleUp:
   stabilizationWindowSeconds: 0
-  {{- /* A signal in pods that wants 21 where there are 20 is within the usual tolerance, and would be ignored. */}}
+  {{- /* A signal in pods that wants 21 where there are 20 is within the usual tolerance, and would be ignored. It is text, as KEDA
+  writes it when it changes the object: a number would be another value, and the next upgrade a conflict. */}}
   {{- if and (eq .root.Values.autoscaling.signals "demand") (semverCompare ">=1.35.0-0" .root.Capabilities.KubeVersion.Version) }}
-  tolerance: 0
+  tolerance: "0"
   {{- end }}
   selectPolicy: Max
   policies:

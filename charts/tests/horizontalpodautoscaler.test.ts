@@ -134,7 +134,7 @@ describe('on demand', () => {
     const spec = {
       scaleUp: {
         stabilizationWindowSeconds: 0,
-        tolerance: 0,
+        tolerance: '0',
         selectPolicy: 'Max',
         policies: [
           { type: 'Percent', value: 200, periodSeconds: 30 },

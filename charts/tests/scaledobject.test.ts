@@ -39,13 +39,16 @@ test('renders a ScaledObject for each server that asks Prometheus for each signa
   expect(rendered.get('Deployment', 'a').spec).not.toHaveProperty('replicas');
 });
 
-test('renders the autoscaler of KEDA with the name and the paces that it has without', async () => {
+test('renders the autoscaler of KEDA with the paces that it has without, and another name', async () => {
   const servers = { a: { autoscaling: { behavior: { scaleDown: { windowSeconds: 900 } } } } };
   const { spec } = (await render(keda(servers))).get('ScaledObject', 'a');
   const { name, behavior } = spec.advanced.horizontalPodAutoscalerConfig;
-  expect([name, spec.cooldownPeriod]).toEqual(['a', 900]);
+  expect([name, spec.cooldownPeriod]).toEqual(['keda-hpa-a', 900]);
   const plain = { ...keda(servers), autoscaling: { signals: 'demand' } };
-  expect(behavior).toEqual((await render(plain)).get('HorizontalPodAutoscaler', 'a').spec.behavior);
+  const ours = (await render(plain)).get('HorizontalPodAutoscaler', 'a');
+  expect(behavior).toEqual(ours.spec.behavior);
+  // KEDA's webhook lets its own in beside it.
+  expect(ours.metadata.annotations).toEqual({ 'validations.keda.sh/hpa-ownership': 'false' });
 });
 
 test('renders CPU beside them where it is asked for, but never for a server with GPUs', async () => {

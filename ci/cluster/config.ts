@@ -39,6 +39,7 @@ export function writeConfiguration(layout: Layout): void {
     'kube-state-metrics',
     'prometheus-adapter',
     'kube-router',
+    'keda',
   ];
   for (const client of clients) files[`${client}.kubeconfig`] = nodeKubeconfig(layout, client);
   for (const [name, content] of Object.entries(files)) {

@@ -11,6 +11,9 @@ declare module 'vitest' {
 }
 
 const families: FamilyName[] = ['monitoring', 'nodes', 'adapter', 'policies'];
+const families: FamilyName[] = ['monitoring', 'nodes', 'adapter'];
+/** What takes too long to build for the usual tests. */
+const extended: FamilyName[] = ['keda'];
 
 /**
  * The one cluster of a test run. It ends with this process in any case; its folder goes here, or where that comes to
@@ -19,7 +22,8 @@ const families: FamilyName[] = ['monitoring', 'nodes', 'adapter', 'policies'];
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const name = `test-${process.pid}`;
   try {
-    const started = Promise.all([startCluster(name), ollamaImage(), serviceImage(), ...families.map(toolFamily)]);
+    const tools = project.name === 'extended' ? [...families, ...extended] : families;
+    const started = Promise.all([startCluster(name), ollamaImage(), serviceImage(), ...tools.map(toolFamily)]);
     const [cluster, ollama, service] = await started;
     await cluster.loadImages(ollama, service);
     project.provide('cluster', { name, ollama, service });

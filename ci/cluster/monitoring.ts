@@ -4,10 +4,14 @@ import { parse } from 'yaml';
 import { root } from '../tools/paths.ts';
 import { tool } from '../tools/tools.ts';
 import type { Cluster } from './cluster.ts';
+import type { Layout } from './layout.ts';
 import { inNode, logOf, runInNode, startInNode } from './node.ts';
 import { until } from './wait.ts';
 
 const ports = { prometheus: 9090, alertmanager: 9093, stateMetrics: 8180, stateTelemetry: 8181 };
+
+/** Where Prometheus is going to be on the node's network. */
+export const prometheusUrl = ({ nodeAddress }: Layout): string => `http://${nodeAddress}:${ports.prometheus}`;
 
 /** A job of Prometheus' configuration, as far as it is changed here. */
 interface ScrapeJob {
@@ -133,7 +137,7 @@ export async function startMonitoring(cluster: Cluster, options: MonitoringOptio
   };
   const components = Object.entries(commands).map(([name, command]) => startInNode(node, name, withPid(name, command)));
   const urls = {
-    prometheus: `http://${address(ports.prometheus)}`,
+    prometheus: prometheusUrl(layout),
     alertmanager: `http://${address(ports.alertmanager)}`,
   };
   const pages = [

@@ -18,6 +18,7 @@ const clients = {
   'kube-state-metrics': { CN: 'system:kube-state-metrics' },
   'prometheus-adapter': { CN: 'system:prometheus-adapter' },
   'kube-router': { CN: 'system:kube-router' },
+  keda: { CN: 'system:keda' },
   apiserver: { CN: 'kube-apiserver-kubelet-client', O: 'system:masters' },
 } as const;
 

@@ -164,6 +164,18 @@ export const families = {
     tools: {
       ...bin('reach', 'github.com/mattfenwick/cyclonus'),
       ...bin('kube-router', 'github.com/cloudnativelabs/kube-router/v2'),
+  // Instead of the adapter, where ScaledObjects are wanted. For extended tests alone, for it takes long.
+  keda: {
+    kind: 'go',
+    minutes: 13,
+    packages: ['tool'],
+    cgo: false,
+    variables: { 'github.com/kedacore/keda/v2/version.Version': '{github.com/kedacore/keda/v2:plain}' },
+    renames: { operator: 'keda-operator', adapter: 'keda-adapter' },
+    links: {},
+    tools: {
+      ...bin('keda-operator', 'github.com/kedacore/keda/v2'),
+      ...bin('keda-adapter', 'github.com/kedacore/keda/v2'),
     },
   },
   ollama: {

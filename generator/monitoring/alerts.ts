@@ -128,13 +128,13 @@ const servers: RuleGroup<AlertRule> = {
     {
       alert: 'AutoscalingMetricsMissing',
       severity: 'warning',
-      // An autoscaler is called like the Deployment that it scales.
+      // An autoscaler is called like the Deployment that it scales, or has KEDA's prefix before that.
       expr:
         `max by (namespace, server) (label_replace(${inNamespace('kube_horizontalpodautoscaler_status_condition', 'condition="ScalingActive"', 'status="false"')}` +
         // At none it rests, unless it is the one who may take it there: KEDA does, or somebody by hand.
         ` unless on (namespace, horizontalpodautoscaler) (${inNamespace('kube_horizontalpodautoscaler_status_desired_replicas')} == 0` +
         ` and on (namespace, horizontalpodautoscaler) ${inNamespace('kube_horizontalpodautoscaler_spec_min_replicas')} > 0),` +
-        ` "server", "$1", "horizontalpodautoscaler", "${marks.prefix}(.+)"))` +
+        ` "server", "$1", "horizontalpodautoscaler", "(?:keda-hpa-)?${marks.prefix}(.+)"))` +
         ` * on (namespace, server) group_left (release) ${ours('server:replicas:max')} > 0` +
         // As long as none of its pods is ready there is no CPU to go by: that is the pods' trouble.
         ` unless ${on('server')} (${ours('server:pods:count')} unless ${on('server')} ${ours('server:replicas_available:max')} > 0)`,

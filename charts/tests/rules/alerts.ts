@@ -73,7 +73,7 @@ const autoscaler = (horizontalpodautoscaler: string, condition: string, values: 
     values,
   );
 
-const theirs = { namespace: 'ns', horizontalpodautoscaler: 'x-gpu' };
+const theirs = { namespace: 'ns', horizontalpodautoscaler: 'keda-hpa-x-gpu' };
 
 const restarts = (name: string, kind: '' | 'init_', count: number): Series =>
   of(`kube_pod_${kind}container_status_restarts_total`, container(name, { uid: '1' }), `0x30 ${count}x90`);
@@ -200,7 +200,9 @@ export const alertCases: AlertCase[] = [
     alert: 'AutoscalingMetricsMissing',
     severity: 'warning',
     series: {
-      ...autoscaler('x-gpu', 'ScalingActive', bad(0, 1)),
+      // Of KEDA's, and of one of ours that has been replaced by it.
+      ...autoscaler('keda-hpa-x-gpu', 'ScalingActive', bad(0, 1)),
+      ...autoscaler('x-gpu', 'ScalingActive', '0x20'),
       // It could take the server to none itself, or has not.
       ...of('kube_horizontalpodautoscaler_status_desired_replicas', theirs, between(30, 45, [1, 0, 1])),
       ...of('kube_horizontalpodautoscaler_spec_min_replicas', theirs, between(30, 45, [1, 0, 1])),
@@ -214,7 +216,7 @@ export const alertCases: AlertCase[] = [
       'The autoscaler of gpu gets no metrics that it could go by, and keeps the pods that there are (1), whatever is asked of them.',
     near: {
       // For a moment, and later because it rests: somebody else took the server to none.
-      ...autoscaler('x-gpu', 'ScalingActive', '0x19 1x3 0x36 1x40 0x20'),
+      ...autoscaler('keda-hpa-x-gpu', 'ScalingActive', '0x19 1x3 0x36 1x40 0x20'),
       ...of('kube_horizontalpodautoscaler_status_desired_replicas', theirs, between(60, 101, [1, 0, 1])),
       ...of('kube_horizontalpodautoscaler_spec_min_replicas', theirs, always(1)),
       ...autoscaler('x-gpu', 'AbleToScale', always(1)),
