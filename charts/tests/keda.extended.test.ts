@@ -22,14 +22,14 @@ describe('servers that are scaled on demand, with KEDA', () => {
   });
 });
 
-it('takes servers over from plain autoscalers, and gives them back', async () => {
+it('takes servers over from plain autoscalers, is changed by upgrades, and gives them back', async () => {
   const { kubectl, node } = await testCluster();
   await using _definitions = await defined(kubectl, 'keda-operator');
   await using fleet = await testFleet();
   const { namespace } = fleet;
   await using _keda = await startKeda(namespace.cluster);
-  const scaledBy = (engine: 'hpa' | 'keda') =>
-    mergeValues(tinyServer('one', { replicas: { min: 1, max: 3 }, autoscaling: { enabled: true } }), {
+  const scaledBy = (engine: 'hpa' | 'keda', max = 3) =>
+    mergeValues(tinyServer('one', { replicas: { min: 1, max }, autoscaling: { enabled: true } }), {
       autoscaling: { engine, signals: 'demand', prometheusUrl: prometheusUrl(node.layout) },
       monitoring: { rules: { delivery: 'configMap' } },
     }) as ValuesOverrides;
@@ -45,6 +45,11 @@ it('takes servers over from plain autoscalers, and gives them back', async () =>
   await untilOnly('ollama-one');
   await fleet.deploy(scaledBy('keda'));
   await untilOnly('keda-hpa-ollama-one');
+  await fleet.deploy(scaledBy('keda', 4));
+  await namespace.until('the new maximum', 30, async () => {
+    const autoscaler = await namespace.get('horizontalpodautoscaler', 'keda-hpa-ollama-one');
+    return autoscaler?.spec.maxReplicas === 4;
+  });
   await fleet.deploy(scaledBy('hpa'));
   await untilOnly('ollama-one');
   expect(await namespace.list('scaledobjects')).toEqual([]);
