@@ -209,7 +209,7 @@ export interface ScalingBehavior {
 
 export interface ScalingRules {
   stabilizationWindowSeconds: number;
-  tolerance?: number;
+  tolerance?: string;
   selectPolicy?: string;
   policies?: { type: string; value: number; periodSeconds: number }[];
 }

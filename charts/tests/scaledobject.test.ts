@@ -40,7 +40,9 @@ test('renders a ScaledObject for each server that asks Prometheus for each signa
 });
 
 test('renders the autoscaler of KEDA with the paces that it has without, and another name', async () => {
-  const servers = { a: { autoscaling: { behavior: { scaleDown: { windowSeconds: 900 } } } } };
+  const servers = {
+    a: { replicas: { min: 0, max: 3 }, autoscaling: { behavior: { scaleDown: { windowSeconds: 900 } } } },
+  };
   const { spec } = (await render(keda(servers))).get('ScaledObject', 'a');
   const { name, behavior } = spec.advanced.horizontalPodAutoscalerConfig;
   expect([name, spec.cooldownPeriod]).toEqual(['keda-hpa-a', 900]);
@@ -49,6 +51,12 @@ test('renders the autoscaler of KEDA with the paces that it has without, and ano
   expect(behavior).toEqual(ours.spec.behavior);
   // KEDA's webhook lets its own in beside it.
   expect(ours.metadata.annotations).toEqual({ 'validations.keda.sh/hpa-ownership': 'false' });
+});
+
+test('omits how the last pod goes where it never does, of which KEDA would warn', async () => {
+  const { spec } = (await render(keda({ a: { replicas: { min: 1, max: 3 } } }))).get('ScaledObject', 'a');
+  expect(spec).not.toHaveProperty('pollingInterval');
+  expect(spec).not.toHaveProperty('cooldownPeriod');
 });
 
 test('renders CPU beside them where it is asked for, but never for a server with GPUs', async () => {
