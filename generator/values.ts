@@ -166,7 +166,6 @@ export function valuesOf(registry: Registry): Values {
         spot: { minimum: 0, average: 0, maximum: 0 },
       },
     },
-    autoscaling: { engine: 'hpa', signals: 'cpu', prometheusUrl: '', timeZone: 'UTC' },
     backup: {
       enabled: false,
       schedule: '17 3 * * *',
@@ -181,6 +180,7 @@ export function valuesOf(registry: Registry): Values {
       resources: { cpu: '250m', memory: '512Mi' },
       timeoutSeconds: 7200,
       alertAfterHours: 26,
+    },
     autoscaling: {
       engine: 'hpa',
       signals: 'cpu',

@@ -250,57 +250,18 @@ async function priorityClass(name: string, value: number): Promise<{ name: strin
     name: metadata.name,
     [Symbol.asyncDispose]: async () => void (await kubectl(['delete', 'priorityclass', metadata.name])),
   };
-  await namespace.cluster.kubectl(['create', '-f', '-'], { input: JSON.stringify(high) });
-  try {
-    const llama = async (number: number) => {
-      await namespace.until(`${number} pods of llama`, 120, async () => {
-        const found = (await release.pods()).filter((pod) => serverOf(pod) === 'ollama-llama');
-        return found.length === number && found.every(isReady);
-      });
-    };
-    // One pod of llama is left; strangers take all other GPUs of its kind.
-    await release.deploy(held('max'), { servers: { 'ollama-llama': { replicas: { min: 1, max: 4 } } } });
-    await llama(1);
-    await using others = await testNamespace();
-    const takers = pools.l40s.map((_, index) => {
-      const pod = stranger({ limits: { 'nvidia.com/gpu': 1, cpu: '1', memory: '1Gi' } });
-      const tolerations = [{ operator: 'Exists' }];
-      return {
-        ...pod,
-        metadata: { name: `taker-${index}` },
-        spec: { ...pod.spec, nodeSelector: { 'nvidia.com/gpu.product': 'NVIDIA-L40S' }, tolerations },
-      };
-    });
-    await others.apply(...takers);
-    await others.until(
-      'takers of all GPUs but one',
-      60,
-      async () => (await others.list('pods')).filter(isReady).length === pools.l40s.length - 1,
-    );
-    const start = await release.deploy(held('max'), {
-      servers: { 'ollama-llama': { replicas: { min: 3, max: 4 }, scheduling: { priorityClassName } } },
-    });
-    await llama(3);
-    const left = (await others.list('pods')).filter(isReady).length;
-    console.log(
-      `preemption: 3 pods of llama in ${Math.round((performance.now() - start) / 1000)} s; ${left} of ${takers.length - 1} takers left`,
-    );
-    expect(left).toBeLessThan(pools.l40s.length - 1);
-  } finally {
-    await namespace.cluster.kubectl(['delete', 'priorityclass', priorityClassName]);
-  }
 }
 
 const untilLlama = (number: number) =>
   namespace.until(`${number} pods of llama`, 120, async () => {
-    const found = (await staying()).filter((pod) => serverOf(pod) === 'ollama-llama');
+    const found = (await release.pods()).filter((pod) => serverOf(pod) === 'ollama-llama');
     return found.length === number && found.every(isReady);
   });
 
 it('makes room for pods of a higher priority', async () => {
   await using high = await priorityClass('high', 1000);
   // One pod of llama is left; strangers take all other GPUs of its kind.
-  await deploy(atMaximum, { servers: { 'ollama-llama': { replicas: { min: 1, max: 4 } } } });
+  await release.deploy(held('max'), { servers: { 'ollama-llama': { replicas: { min: 1, max: 4 } } } });
   await untilLlama(1);
   await using others = await testNamespace();
   const takers = pools.l40s.map((_, index) => {
@@ -318,7 +279,7 @@ it('makes room for pods of a higher priority', async () => {
     60,
     async () => (await others.list('pods')).filter(isReady).length === pools.l40s.length - 1,
   );
-  const start = await deploy(atMaximum, {
+  const start = await release.deploy(held('max'), {
     servers: { 'ollama-llama': { replicas: { min: 3, max: 4 }, scheduling: { priorityClassName: high.name } } },
   });
   await untilLlama(3);
@@ -338,15 +299,15 @@ it('gives the room of placeholders to pods of the server that they hold it for',
     servers: { 'ollama-llama': { replicas: { min: pods, max: 4 } } },
   });
   const holding = async () =>
-    (await staying()).filter(({ metadata }) => 'model-management.fineprint.ai/placeholder' in metadata.labels);
-  await deploy(fleet(1));
+    (await release.pods()).filter(({ metadata }) => 'model-management.fineprint.ai/placeholder' in metadata.labels);
+  await release.deploy(fleet(1));
   await untilLlama(1);
   await namespace.until('placeholders on all other GPUs', 60, async () => {
     const pods = await holding();
     return pods.length === pools.l40s.length - 1 && pods.every(isReady);
   });
   for (const pod of await holding()) expect(node(pod).labels['nvidia.com/gpu.product']).toBe('NVIDIA-L40S');
-  const start = await deploy(fleet(3));
+  const start = await release.deploy(fleet(3));
   await untilLlama(3);
   const seconds = Math.round((performance.now() - start) / 1000);
   // Two wait, for a node that somebody buys.

@@ -11,7 +11,6 @@ declare module 'vitest' {
 }
 
 const families: FamilyName[] = ['monitoring', 'nodes', 'adapter', 'policies'];
-const families: FamilyName[] = ['monitoring', 'nodes', 'adapter'];
 /** What takes too long to build for the usual tests. */
 const extended: FamilyName[] = ['keda'];
 

@@ -62,8 +62,6 @@ export const definitions = {
     const own = ['nodeclaims', 'nodeoverlays', 'nodepools'].map((kind) => `pkg/apis/crds/karpenter.sh_${kind}.yaml`);
     return [...own, 'kwok/apis/crds/karpenter.kwok.sh_kwoknodeclasses.yaml'].map((file) => path.join(folder, file));
   },
-  keda: async () => [
-    path.join(await moduleFolder('github.com/kedacore/keda/v2'), 'config/crd/bases/keda.sh_scaledobjects.yaml'),
   keda: async () => [await ofKeda('crd/bases/keda.sh_scaledobjects.yaml')],
   /** The others that KEDA does not start without. */
   'keda-operator': async () => [await ofKeda('crd/bases')],

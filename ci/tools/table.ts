@@ -164,6 +164,8 @@ export const families = {
     tools: {
       ...bin('reach', 'github.com/mattfenwick/cyclonus'),
       ...bin('kube-router', 'github.com/cloudnativelabs/kube-router/v2'),
+    },
+  },
   // Instead of the adapter, where ScaledObjects are wanted. For extended tests alone, for it takes long.
   keda: {
     kind: 'go',
