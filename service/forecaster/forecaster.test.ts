@@ -52,6 +52,25 @@ test('the forecaster that is given the history again says what the one before wo
   expect(anew.push(50)).toEqual(going.push(50));
 });
 
+test('the forecaster that has been running for weeks says what one says that knows the last ones alone, and keeps no more', () => {
+  // Fits look at four days, so that a run of four weeks forgets some twenty.
+  const short = { ...settings, memory: 4 * binsPerDay };
+  const demand = days(28);
+  const going = new Forecaster(short);
+  const anew = new Forecaster(short);
+  const from = 12 * binsPerDay;
+  let most = 0;
+  for (const [t, value] of demand.entries()) {
+    const said = going.push(value);
+    most = Math.max(most, going.kept);
+    if (t < from) continue;
+    const other = anew.push(value);
+    // What it fitted, the errors of five days, and the loss of two.
+    if (t >= from + 14 * binsPerDay) expect(said).toEqual(other);
+  }
+  expect(most).toBeLessThan(6.1 * binsPerDay);
+});
+
 test.each([
   ['a gap', Number.NaN],
   ['a counter that was reset', -3],
@@ -63,6 +82,7 @@ test.each([
   const said = run(demand);
   expectSound(said, demand);
   expect(said[gap]!.silent).toBe('demand is unknown');
+  expect(said[gap + 6]!.silent).toBe('demand was unknown lately');
   // It looks back three hours; and a day later at what is missing there, for as long as that was missing and an hour more.
   expect(share(said.slice(gap + 6 + 19, gap + 130))).toBe(1);
   expect(share(said.slice(gap + 158))).toBe(1);

@@ -1,4 +1,4 @@
-import { HorizonForecast, type HorizonSettings } from './horizon.ts';
+import { HorizonForecast, type HorizonSettings, remembered } from './horizon.ts';
 
 /** All in bins, but for quantile and target; a bin is `1 / binsPerDay` of a day. */
 export interface ForecasterSettings extends HorizonSettings {
@@ -46,7 +46,13 @@ export interface Forecast {
   /** Demand expected at the horizon, without headroom; undefined while nothing is. */
   expected: number | undefined;
   /** Why it is silent; undefined while it is not. */
-  silent?: 'history is short' | 'demand is unknown' | 'nothing was fitted' | 'reactive scaling did better';
+  silent?:
+    | 'history is short'
+    | 'demand is unknown'
+    | 'demand was unknown lately'
+    | 'nothing was fitted'
+    | 'too little to judge by'
+    | 'reactive scaling did better';
   /** Mean loss of its own answers and of those of reactive scaling, over the bins judged; NaN while there are none. */
   loss: { forecast: number; reactive: number };
 }
@@ -60,7 +66,7 @@ export const loss = (answer: number, demand: number, q: number): number =>
 
 /**
  * Forecasts one series, a bin at a time, from the past alone. A replay of the history by `push` brings a new one to
- * where another was; it keeps nothing else.
+ * where another was; it keeps nothing else, and no bin for longer than it looks back.
  */
 export class Forecaster {
   readonly #settings: ForecasterSettings;
@@ -68,7 +74,7 @@ export class Forecaster {
   readonly #horizon: HorizonForecast;
   /** What it would have said if it never were silent, and loss of that and of reactive scaling, by bin. */
   readonly #answers: number[] = [];
-  readonly #losses: { forecast: number; reactive: number }[] = [];
+  readonly #losses = { forecast: [] as number[], reactive: [] as number[] };
   #known = 0;
 
   constructor(settings: ForecasterSettings) {
@@ -76,9 +82,15 @@ export class Forecaster {
     this.#horizon = new HorizonForecast(settings);
   }
 
+  /** How many bins it keeps; a day more than it looks back at the most. */
+  get kept(): number {
+    return this.#demand.length;
+  }
+
   /** Takes in the demand of the next bin; whatever is no finite number from 0 on, such as a gap, counts as not known. */
   push(demand: number): Forecast {
     const { horizon, target, quantile: q } = this.#settings;
+    this.#forget();
     const t = this.#demand.length;
     const known = Number.isFinite(demand) && demand >= 0;
     if (known) this.#known++;
@@ -88,11 +100,19 @@ export class Forecaster {
     this.#answers[t] = Math.max(expected + this.#horizon.headroom(t, q), this.#demand[t]!);
     const before = t - horizon;
     const answer = this.#answers[before] ?? Number.NaN;
-    this.#losses[t] = {
-      forecast: loss(answer, demand, q),
-      reactive: loss(this.#demand[before]! / target, demand, q),
-    };
+    this.#losses.forecast[t] = loss(answer, demand, q);
+    this.#losses.reactive[t] = loss((this.#demand[before] ?? Number.NaN) / target, demand, q);
     return this.#said(t);
+  }
+
+  /** Lets go of the oldest day once it is looked at no more. */
+  #forget(): void {
+    const { binsPerDay } = this.#settings;
+    if (this.#demand.length < remembered(this.#settings) + binsPerDay) return;
+    for (const list of [this.#demand, this.#answers, this.#losses.forecast, this.#losses.reactive]) {
+      list.splice(0, binsPerDay);
+    }
+    this.#horizon.forget(binsPerDay);
   }
 
   #said(t: number): Forecast {
@@ -104,11 +124,15 @@ export class Forecaster {
       ? 'demand is unknown'
       : this.#known < leastHistory
         ? 'history is short'
-        : recent.bins < judged / 4 || !Number.isFinite(answer)
-          ? 'nothing was fitted'
-          : recent.forecast > recent.reactive
-            ? 'reactive scaling did better'
-            : undefined;
+        : !Number.isFinite(expected)
+          ? this.#horizon.fitted
+            ? 'demand was unknown lately'
+            : 'nothing was fitted'
+          : recent.bins < judged / 4 || !Number.isFinite(answer)
+            ? 'too little to judge by'
+            : recent.forecast > recent.reactive
+              ? 'reactive scaling did better'
+              : undefined;
     return {
       demand: silent ? undefined : answer,
       expected: Number.isFinite(expected) ? expected : undefined,
@@ -121,10 +145,10 @@ export class Forecaster {
   #recentLoss(t: number): { forecast: number; reactive: number; bins: number } {
     let [forecast, reactive, bins] = [0, 0, 0];
     for (let i = Math.max(0, t - this.#settings.judged + 1); i <= t; i++) {
-      const both = this.#losses[i]!;
-      if (!Number.isFinite(both.forecast) || !Number.isFinite(both.reactive)) continue;
-      forecast += both.forecast;
-      reactive += both.reactive;
+      const [ours, theirs] = [this.#losses.forecast[i]!, this.#losses.reactive[i]!];
+      if (!Number.isFinite(ours) || !Number.isFinite(theirs)) continue;
+      forecast += ours;
+      reactive += theirs;
       bins++;
     }
     return { forecast: forecast / bins, reactive: reactive / bins, bins };

@@ -14,6 +14,9 @@ export interface HorizonSettings extends Regression {
   latest: number;
 }
 
+/** How many bins back it looks at the most: those of a fit, and what the first of these looks at. */
+export const remembered = (settings: HorizonSettings): number => settings.memory + firstRow(settings) + 3;
+
 /** Forecasts of one series at one horizon, a bin at a time, each from the past alone, and the errors that they made. */
 export class HorizonForecast {
   readonly #settings: HorizonSettings;
@@ -27,6 +30,18 @@ export class HorizonForecast {
 
   constructor(settings: HorizonSettings) {
     this.#settings = settings;
+  }
+
+  /** Whether there is a fit. */
+  get fitted(): boolean {
+    return this.#coefficients !== undefined;
+  }
+
+  /** Lets go of the oldest bins: what comes later is called by numbers that are less by so many. */
+  forget(count: number): void {
+    this.forecasts.splice(0, count);
+    this.errors.splice(0, count);
+    this.#fitted -= count;
   }
 
   /** Takes in that bin `t`, the one after the last, has ended; `demand` reaches up to it. */
