@@ -67,7 +67,7 @@ export async function valuesSchema(values: Values): Promise<JsonSchema> {
 /** The JSON Schemas (draft-07) of the files that the chart writes for the service, under `definitions`. */
 export async function serviceConfigSchema(): Promise<JsonSchema> {
   const definitions: Record<string, JsonSchema> = {};
-  for (const type of ['GatewayConfig', 'AgentConfig', 'ApiKeys', 'BackupConfig', 'BackupStatus'])
+  for (const type of ['GatewayConfig', 'AgentConfig', 'ForecasterConfig', 'ApiKeys', 'BackupConfig', 'BackupStatus'])
     definitions[type] = await schemaOfType('schema/config.ts', type);
   return { $schema: draft07, $comment: madeBy, definitions };
 }

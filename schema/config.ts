@@ -364,3 +364,68 @@ export interface AgentModel {
   /** What becomes of a client's runner options, which would have Ollama load the model anew. */
   runnerOptions: RunnerOptions;
 }
+
+/** Configuration of the forecaster. */
+export interface ForecasterConfig {
+  /** Where Prometheus answers that has what the release's rules record. */
+  prometheusUrl: PrometheusUrl;
+  /**
+   * Namespace of the release, as its samples name it.
+   * @pattern ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$
+   * @maxLength 63
+   */
+  namespace: string;
+  /**
+   * Name of the release, as its samples name it.
+   * @pattern ^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$
+   * @maxLength 63
+   */
+  release: string;
+  /**
+   * Length in seconds of the bins that it looks at, of which a day is a whole number.
+   * @asType integer
+   * @minimum 60
+   * @maximum 3600
+   */
+  binSeconds: number;
+  /**
+   * Which quantile of its own errors is kept as headroom.
+   * @minimum 0.5
+   * @maximum 0.99
+   */
+  quantile: number;
+  /**
+   * Part by which a metric may be above the present pods before autoscalers do anything; what it says is more by so much.
+   * @minimum 0
+   * @maximum 0.5
+   */
+  tolerance: number;
+  /** The servers that it forecasts, by key. */
+  servers: Record<ServerName, ForecastServer>;
+  /** How much it writes to its log. */
+  logLevel: LogLevel;
+}
+
+/** A server as the forecaster sees it. */
+export interface ForecastServer {
+  /**
+   * How full its pods are to be without a forecast.
+   * @minimum 0.01
+   * @maximum 1
+   */
+  target: number;
+  /**
+   * Longest time in seconds that a pod may take from being asked for to being ready, for as long as none was measured.
+   * @asType integer
+   * @minimum 1
+   * @maximum 200000
+   */
+  startSeconds: number;
+}
+
+/**
+ * Where Prometheus answers.
+ * @pattern ^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$
+ * @maxLength 512
+ */
+export type PrometheusUrl = string;

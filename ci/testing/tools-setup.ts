@@ -3,8 +3,8 @@ import { type FamilyName, toolFamily } from '../tools/tools.ts';
 
 /** Families of tools that the tests of a project call. */
 const families: Record<string, FamilyName[]> = {
-  slow: ['gguf'],
-  render: ['cluster', 'helm3', 'monitoring', 'policies', 'python'],
+  slow: ['gguf', 'cluster'],
+  render: ['backup', 'cluster', 'delivery', 'helm3', 'monitoring', 'policies', 'python'],
   ollama: ['ollama', 'clients', 'continue'],
 };
 

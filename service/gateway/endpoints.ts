@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ApiServer, ownApiServer } from '../shared/api-server.ts';
+import { type Backoff, waitMs } from '../shared/backoff.ts';
 import type { Logger } from '../shared/logging.ts';
 import { Client } from '../shared/undici.ts';
-import { type Backoff, waitMs } from './backoff.ts';
 
 /** What the Services of all servers and gateways are labelled with, whatever their release; their EndpointSlices inherit it. */
 const labelSelector = 'app.kubernetes.io/part-of=model-management,app.kubernetes.io/component in (server,gateway)';

@@ -1,7 +1,7 @@
+import { type Backoff, waitMs } from '../shared/backoff.ts';
 import type { Logger } from '../shared/logging.ts';
 import type { Reservation } from '../shared/reservation.ts';
 import { hash32 } from './affinity.ts';
-import { type Backoff, waitMs } from './backoff.ts';
 
 /** How many failures in a row it takes until a replica is asked no more. */
 const failuresToEject = 3;

@@ -1,11 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import type { AgentConfig, ApiKeys, BackupConfig, BackupStatus, GatewayConfig } from '../../schema/config.ts';
+import type {
+  AgentConfig,
+  ApiKeys,
+  BackupConfig,
+  BackupStatus,
+  ForecasterConfig,
+  GatewayConfig,
+} from '../../schema/config.ts';
 import type { Logger } from './logging.ts';
 
 interface Kinds {
   GatewayConfig: GatewayConfig;
   AgentConfig: AgentConfig;
+  ForecasterConfig: ForecasterConfig;
   ApiKeys: ApiKeys;
   BackupConfig: BackupConfig;
   BackupStatus: BackupStatus;

@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import type { ForecasterConfig } from '../../schema/config.ts';
 import { get, open, post, until } from '../testing/client.ts';
 import { Entry } from '../testing/entry.ts';
 import { FakeOllama } from '../testing/fake-ollama.ts';
 import { agentConfig, gatewayConfig } from '../testing/hops.ts';
+
+/** Nothing listens at that port. */
+const forecaster: ForecasterConfig = {
+  ...{ prometheusUrl: 'http://127.0.0.1:9', namespace: 'ns', release: 'rel', logLevel: 'info' },
+  ...{ binSeconds: 600, quantile: 0.97, tolerance: 0 },
+  servers: { 'ollama-small': { target: 0.7, startSeconds: 300 } },
+};
 
 // Most of it is waiting for processes: they wait together.
 describe.concurrent('an entry point', () => {
@@ -67,6 +75,31 @@ describe.concurrent('an entry point', () => {
     for await (const chunk of running) text += chunk;
     expect(text).toBe('{}\n{"done":true}\n');
     expect(await gateway.ended()).toBe(0);
+  });
+
+  it('forecaster refuses bins that make no day, in one line', async () => {
+    await using entry = Entry.launch('forecaster', { ...forecaster, binSeconds: 700 });
+    expect(await entry.ended()).toBe(1);
+    expect(entry.errors).toBe(
+      `forecaster: ${entry.configFile}: binSeconds: 700 does not divide a day: set it to 600, or another part of 86400\n`,
+    );
+  });
+
+  it('forecaster is alive without a Prometheus, says why it is not ready, trusts nothing, and leaves with 0', async () => {
+    await using entry = await Entry.start('forecaster', forecaster);
+    await until(() => entry.logs.some(({ level }) => level === 'warn'));
+    expect((await get(`${entry.url}/health/live`)).status).toBe(200);
+    const ready = await get(`${entry.url}/health/ready`);
+    expect(ready.status).toBe(503);
+    expect(JSON.parse(ready.text).reason).toMatch(/^http:\/\/127\.0\.0\.1:9: .*ECONNREFUSED/);
+    const metrics = await (await fetch(entry.metricsUrl)).text();
+    expect(metrics).toContain('forecaster_reads_total{result="success"} 0\n');
+    expect(metrics).not.toMatch(/^server_forecast_/m);
+    entry.configure({ ...forecaster, logLevel: 'debug' });
+    await until(() => entry.logged('configuration changed').length === 1);
+    entry.signal('SIGTERM');
+    expect(await entry.ended()).toBe(0);
+    expect(entry.errors).toBe('');
   });
 
   it('as an agent that was drained before leaves at once', async () => {

@@ -1,14 +1,15 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
 import type { Logger } from './logging.ts';
-import { createMetricsServer, type RequestMetrics } from './metrics.ts';
+import { createMetricsServer } from './metrics.ts';
 import type { Options } from './options.ts';
 
 /** What an entry point runs. */
 export interface Service {
   app: FastifyInstance;
-  metrics: RequestMetrics;
+  metrics: { readonly registry: Registry };
   /** What it tells others of itself, beside its metrics. */
   status?(): object;
   log: Logger;

@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { spawnMortal } from '../../ci/testing/mortal.ts';
-import type { AgentConfig, GatewayConfig } from '../../schema/config.ts';
+import type { AgentConfig, ForecasterConfig, GatewayConfig } from '../../schema/config.ts';
 import { until } from './client.ts';
 
 const service = path.join(import.meta.dirname, '..');
 
-type Component = 'gateway' | 'agent';
+type Component = 'gateway' | 'agent' | 'forecaster';
+type Config = GatewayConfig | AgentConfig | ForecasterConfig;
 
 /** A file system that entry points run in, as seen from this one. */
 export interface Place {
@@ -68,17 +69,13 @@ export class Entry implements AsyncDisposable {
   /** Starts it and waits until it listens. */
   static async start(component: 'gateway', config: GatewayConfig, ...flags: string[]): Promise<Entry>;
   static async start(component: 'agent', config: AgentConfig, ...flags: string[]): Promise<Entry>;
-  static async start(component: Component, config: GatewayConfig | AgentConfig, ...flags: string[]): Promise<Entry> {
+  static async start(component: 'forecaster', config: ForecasterConfig, ...flags: string[]): Promise<Entry>;
+  static async start(component: Component, config: Config, ...flags: string[]): Promise<Entry> {
     return Entry.startIn(here, component, config, ...flags);
   }
 
   /** The same somewhere else than in the working copy, such as in an image. */
-  static async startIn(
-    place: Place,
-    component: Component,
-    config: GatewayConfig | AgentConfig,
-    ...flags: string[]
-  ): Promise<Entry> {
+  static async startIn(place: Place, component: Component, config: Config, ...flags: string[]): Promise<Entry> {
     const entry = new Entry(place, component, config, flags);
     const listening = await entry.#listening().catch(async (error) => {
       await entry[Symbol.asyncDispose]();
