@@ -135,6 +135,14 @@ export function valuesOf(registry: Registry): Values {
       runnerOptions: 'replace',
       logLevel: 'info',
     },
+    forecaster: {
+      enabled: false,
+      binMinutes: 10,
+      quantilePercent: 97,
+      resources: { cpu: '100m', memory: '256Mi' },
+      scheduling: anywhere,
+      logLevel: 'info',
+    },
     ingress: {
       enabled: false,
       className: 'nginx',

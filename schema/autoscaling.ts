@@ -16,7 +16,7 @@ export interface Autoscaling {
    */
   signals: 'cpu' | 'demand';
   /**
-   * Where KEDA asks Prometheus, such as `http://prometheus.monitoring:9090`; needed by the engine `keda` alone.
+   * Where KEDA and the forecaster ask Prometheus, such as `http://prometheus.monitoring:9090`; needed by these two alone.
    * @pattern ^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*)?$
    * @maxLength 512
    */

@@ -49,7 +49,7 @@ export interface Values {
    */
   imagePullSecrets: ObjectName[];
 
-  /** Image of the management service: gateway and agent are its entry points. */
+  /** Image of the management service: gateway, agent and forecaster are its entry points. */
   image: Image;
 
   /** Where models are pulled from. */
@@ -83,6 +83,9 @@ export interface Values {
 
   /** The agent beside each Ollama. */
   agent: Agent;
+
+  /** The forecaster, which tells autoscalers how many pods will be needed by the time that new ones are ready (docs/forecast.md). */
+  forecaster: Forecaster;
 
   /** How the gateway is reached from outside the cluster. */
   ingress: Ingress;
@@ -610,6 +613,33 @@ export interface Agent {
    * like): `replace` takes the model's own, `refuse` answers with an error.
    */
   runnerOptions: RunnerOptions;
+  /** How much it writes to its log. */
+  logLevel: LogLevel;
+}
+
+/**
+ * The forecaster: one pod without a state of its own, which learns from what Prometheus has recorded. While it is away, or
+ * silent, pods are scaled on their load and their schedules as without it.
+ */
+export interface Forecaster {
+  /** Whether it is deployed; it needs `autoscaling.signals: demand`, and `autoscaling.prometheusUrl` to read from. */
+  enabled: boolean;
+  /**
+   * Length in minutes of the bins that it looks at, each of which it takes in as it ends; shorter ones cost more memory and time,
+   * and gain where pods start sooner than one lasts.
+   */
+  binMinutes: 1 | 2 | 5 | 10 | 15 | 20 | 30;
+  /**
+   * How often what it says is to be enough, in percent: the headroom is that quantile of its own latest errors. Higher costs more
+   * pods, and serves more.
+   * @minimum 50
+   * @maximum 99
+   */
+  quantilePercent: number;
+  /** What its pod asks for; of memory, a server takes up to 0.5 MiB by bins of ten minutes, and 5 by those of one. */
+  resources: Resources;
+  /** Where its pod goes. */
+  scheduling: Scheduling;
   /** How much it writes to its log. */
   logLevel: LogLevel;
 }

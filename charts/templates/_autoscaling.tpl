@@ -21,13 +21,22 @@ metric (its name as an external metric, by docs/autoscaling.md) and record (what
 {{- toJson $signals -}}
 {{- end -}}
 
+{{/*
+Part by which a signal may be above the pods that there are before an autoscaler adds any; what it may not be told otherwise
+before Kubernetes 1.35 is a tenth. Takes the root.
+*/}}
+{{- define "model-management.scaleUpTolerance" -}}
+{{- $isSettable := semverCompare ">=1.35.0-0" .Capabilities.KubeVersion.Version -}}
+{{- ternary "0" "0.1" (and (eq .Values.autoscaling.signals "demand") $isSettable) -}}
+{{- end -}}
+
 {{/* How fast pods come and go, as autoscaling/v2 has it. Takes: root, behavior; gives YAML. */}}
 {{- define "model-management.scalingBehavior" -}}
 scaleUp:
   stabilizationWindowSeconds: 0
   {{- /* A signal in pods that wants 21 where there are 20 is within the usual tolerance, and would be ignored. It is text, as KEDA
   writes it when it changes the object: a number would be another value, and the next upgrade a conflict. */}}
-  {{- if and (eq .root.Values.autoscaling.signals "demand") (semverCompare ">=1.35.0-0" .root.Capabilities.KubeVersion.Version) }}
+  {{- if eq (include "model-management.scaleUpTolerance" .root) "0" }}
   tolerance: "0"
   {{- end }}
   selectPolicy: Max

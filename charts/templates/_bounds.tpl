@@ -24,6 +24,10 @@ what a quota counts them as). Quota and limit range come from it. Takes the root
 {{- $gateway := .Values.gateway -}}
 {{- $containers = append $containers (merge (include "model-management.size" $gateway.resources | fromJson)
       (dict "pods" (int $gateway.replicas.max) "surge" 1 "main" true)) -}}
+{{- if .Values.forecaster.enabled -}}
+{{- $containers = append $containers (merge (include "model-management.size" .Values.forecaster.resources | fromJson)
+      (dict "pods" 1 "surge" 1 "main" true)) -}}
+{{- end -}}
 {{- if include "model-management.sharedBuilds" . | fromJsonArray -}}
 {{- $containers = append $containers (merge (include "model-management.size" .Values.serverDefaults.resources | fromJson)
       (dict "pods" 1 "surge" 1 "main" true)) -}}

@@ -51,6 +51,28 @@
 {{- toPrettyJson $config -}}
 {{- end -}}
 
+{{/* Configuration of the forecaster (ForecasterConfig in schema/config.ts). Takes the root; gives JSON. */}}
+{{- define "model-management.forecasterConfig" -}}
+{{- include "model-management.resolve" . -}}
+{{- $servers := dict -}}
+{{- range .Values.resolved -}}
+{{- if .scaled -}}
+{{- $_ := set $servers .key (dict
+      "target" (divf (float64 .server.autoscaling.targetUtilizationPercent) 100)
+      "startSeconds" (add (int .server.startup.downloadSeconds) (int .server.startup.loadSeconds))) -}}
+{{- end -}}
+{{- end -}}
+{{- toPrettyJson (dict
+      "prometheusUrl" .Values.autoscaling.prometheusUrl
+      "namespace" .Release.Namespace
+      "release" .Release.Name
+      "binSeconds" (mul 60 (int .Values.forecaster.binMinutes))
+      "quantile" (divf (float64 .Values.forecaster.quantilePercent) 100)
+      "tolerance" (include "model-management.scaleUpTolerance" . | float64)
+      "servers" $servers
+      "logLevel" .Values.forecaster.logLevel) -}}
+{{- end -}}
+
 {{/* Where traces go. Takes the root; gives JSON. */}}
 {{- define "model-management.tracing" -}}
 {{- toJson (dict "endpoint" .Values.tracing.endpoint "sampleRatio" (float64 .Values.tracing.sampleRatio)) -}}

@@ -25,6 +25,11 @@ Takes: root, name, suffix (optional, with its dash).
 {{- include "model-management.name" (dict "root" . "name" "model-management-gateway") -}}
 {{- end -}}
 
+{{/* Name of everything that belongs to the forecaster. Takes the root. */}}
+{{- define "model-management.forecasterName" -}}
+{{- include "model-management.name" (dict "root" . "name" "model-management-forecaster") -}}
+{{- end -}}
+
 {{/* Name of what all servers share. Takes the root. */}}
 {{- define "model-management.serversName" -}}
 {{- include "model-management.name" (dict "root" . "name" "model-management-servers") -}}

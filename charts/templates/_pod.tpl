@@ -53,7 +53,7 @@ limits:
   memory: {{ .memory | quote }}
 {{- end -}}
 
-{{/* Ports of gateway and agent. */}}
+{{/* Ports of gateway, agent and forecaster. */}}
 {{- define "model-management.servicePorts" -}}
 - name: http
   containerPort: 8080

@@ -13,6 +13,14 @@
 {{- if and (eq .signals "demand") (eq $.Values.monitoring.rules.delivery "none") -}}
 {{- $mistakes = append $mistakes "autoscaling.signals: demand is what rules of Prometheus record, and monitoring.rules.delivery is none: set that to configMap or prometheusRule, or signals to cpu" -}}
 {{- end -}}
+{{- if $.Values.forecaster.enabled -}}
+{{- if ne .signals "demand" -}}
+{{- $mistakes = append $mistakes "forecaster.enabled: what it says is a signal of demand, and autoscaling.signals is cpu: set that to demand, or enabled to false" -}}
+{{- end -}}
+{{- if not .prometheusUrl -}}
+{{- $mistakes = append $mistakes "forecaster.enabled: autoscaling.prometheusUrl is empty, and the forecaster learns from Prometheus: set that, such as http://prometheus.monitoring:9090, or enabled to false" -}}
+{{- end -}}
+{{- end -}}
 {{- if include "model-management.isNoTimeZone" .timeZone -}}
 {{- $mistakes = append $mistakes (printf "autoscaling.timeZone: there is no time zone '%s': name one as 'Europe/Berlin'" .timeZone) -}}
 {{- end -}}

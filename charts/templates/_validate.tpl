@@ -238,6 +238,7 @@ a model by itself, or for all of those that are never unloaded.
 {{- $owners := dict
       (include "model-management.serviceName" .) "the gateway's Service"
       (include "model-management.gatewayName" .) "the gateway"
+      (include "model-management.forecasterName" .) "the forecaster"
       (include "model-management.serversName" .) "what all servers share" -}}
 {{- range $key, $overrides := .Values.servers -}}
 {{- if dig "enabled" $.Values.serverDefaults.enabled $overrides -}}

@@ -3,13 +3,13 @@ import path from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { root } from '../../ci/tools/paths.ts';
-import { environments, fleet, model, render } from './render.ts';
+import { environments, fleet, forecasting, model, render } from './render.ts';
 
 const schema = JSON.parse(readFileSync(path.join(root, 'service', 'config.schema.json'), 'utf8'));
 const ajv = new Ajv({ allErrors: true, strict: false }).addSchema(schema, 'config');
 
 /** Parses a configuration as the service does, and throws where the service would refuse it. */
-function configOf(kind: 'GatewayConfig' | 'AgentConfig', data: Record<string, string>) {
+function configOf(kind: 'GatewayConfig' | 'AgentConfig' | 'ForecasterConfig', data: Record<string, string>) {
   const config = JSON.parse(data['config.json']!);
   if (!ajv.validate(`config#/definitions/${kind}`, config)) throw new Error(ajv.errorsText());
   return config;
@@ -55,6 +55,33 @@ describe('the configuration of the service', () => {
       tracing: { endpoint: '', sampleRatio: 1 },
       statusPage: { service: 'x-model-management' },
     });
+  });
+
+  test('renders the servers that are scaled, their targets and the budgets of their starts for the forecaster', async () => {
+    const forecaster = { enabled: true, binMinutes: 5, quantilePercent: 92.5, logLevel: 'debug' };
+    const servers = {
+      a: { autoscaling: { targetUtilizationPercent: 80 }, startup: { downloadSeconds: 1000, loadSeconds: 86_400 } },
+      fixed: { autoscaling: { enabled: false } },
+    };
+    const values = fleet(servers, {}, { ...forecasting, forecaster, namePrefix: 'x-' });
+    const options = { namespace: '007', release: 'rel' };
+    const config = async (kubeVersion: string) =>
+      configOf(
+        'ForecasterConfig',
+        (await render(values, { ...options, kubeVersion })).get('ConfigMap', 'x-model-management-forecaster').data,
+      );
+    expect(await config('1.37.2')).toEqual({
+      prometheusUrl: 'http://prometheus:9090/prom',
+      namespace: '007',
+      release: 'rel',
+      binSeconds: 300,
+      quantile: 0.925,
+      tolerance: 0,
+      servers: { a: { target: 0.8, startSeconds: 87_400 } },
+      logLevel: 'debug',
+    });
+    // Before 1.35 autoscalers leave alone what is over by a tenth.
+    expect((await config('1.34.0')).tolerance).toBe(0.1);
   });
 
   test('omits the status page when it is off', async () => {

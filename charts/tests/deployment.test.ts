@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Container, PodSpec } from './kinds.ts';
-import { fleet, model, render } from './render.ts';
+import { fleet, forecasting, model, render } from './render.ts';
 
 const pod = (spec: PodSpec) => {
   const [agent, downloader] = spec.initContainers!;
@@ -297,5 +297,44 @@ describe('the gateway', () => {
     const after = await render(fleet({ a: {}, b: {} }, { c: model('c') }));
     const template = (rendered: typeof before) => rendered.podTemplates['model-management-gateway'];
     expect(template(after)).toEqual(template(before));
+  });
+});
+
+describe('the forecaster', () => {
+  const forecaster = async (values: object) =>
+    (await render({ ...forecasting, forecaster: { enabled: true, ...values } })).get(
+      'Deployment',
+      'model-management-forecaster',
+    ).spec;
+
+  test('renders one pod, which goes when another has read the history', async () => {
+    const { replicas, strategy, template } = await forecaster({});
+    expect(replicas).toBe(1);
+    expect(strategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } });
+    const [container] = template.spec.containers;
+    expect(container!.args![0]).toBe('/app/service/forecaster/main.ts');
+    expect(container!.readinessProbe!.httpGet).toEqual({ path: '/health/ready', port: 'http' });
+    expect(container!.ports!.map(({ containerPort }) => containerPort)).toEqual([8080, 9090]);
+    expect(template.metadata.annotations).toHaveProperty('prometheus.io/scrape', 'true');
+  });
+
+  test('renders its resources, where it goes, and its configuration as a folder, so that it sees a change', async () => {
+    const scheduling = { nodeSelector: { disk: 'fast' }, priorityClassName: 'high' };
+    const { template } = await forecaster({ resources: { cpu: '2', memory: '1Gi' }, scheduling });
+    const [container] = template.spec.containers;
+    expect(container!.resources).toEqual({ requests: { cpu: '2', memory: '1Gi' }, limits: { memory: '1Gi' } });
+    expect(container!.volumeMounts).toEqual([{ name: 'config', mountPath: '/etc/model-management', readOnly: true }]);
+    expect(template.spec).toMatchObject(scheduling);
+  });
+
+  test('renders the same pod when a server joins', async () => {
+    const template = async (servers: Record<string, object>) =>
+      (await render(fleet(servers, {}, forecasting))).podTemplates['model-management-forecaster'];
+    expect(await template({ a: {}, b: {} })).toEqual(await template({ a: {} }));
+  });
+
+  test('omits it, and all that is its own, by default', async () => {
+    const { objects } = await render({});
+    expect(objects.filter(({ metadata }) => metadata.name.includes('forecaster'))).toEqual([]);
   });
 });

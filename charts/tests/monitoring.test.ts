@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { fleet, model, render, template } from './render.ts';
+import { fleet, forecasting, model, render, template } from './render.ts';
 
 const of = (monitoring: object, rest: object = {}) => fleet({ a: {} }, {}, { ...rest, monitoring });
 const annotations = (pod: { metadata: { annotations?: Record<string, string> } }) =>
@@ -21,9 +21,11 @@ describe('how Prometheus finds pods', () => {
     }
   });
 
-  test('renders a PodMonitor that chooses the pods of gateway and servers, of this release alone', async () => {
+  test('renders a PodMonitor that chooses the pods of gateway, servers and forecaster, of this release alone', async () => {
     const scrape = { method: 'podMonitor', labels: { release: 'prometheus' }, intervalSeconds: 15 };
-    const rendered = await render(of({ scrape }, { namePrefix: 'x-', commonLabels: { release: 'other' } }), {
+    const { autoscaling, forecaster } = forecasting;
+    const names = { namePrefix: 'x-', commonLabels: { release: 'other' } };
+    const rendered = await render(of({ ...forecasting.monitoring, scrape }, { ...names, autoscaling, forecaster }), {
       release: 'rel',
     });
     const { apiVersion, metadata, spec } = rendered.only('PodMonitor');
@@ -38,7 +40,11 @@ describe('how Prometheus finds pods', () => {
         Object.entries(matchLabels).every(([key, value]) => metadata.labels[key] === value) &&
         matchExpressions.every(({ key, values }) => values.includes(metadata.labels[key]!)),
     );
-    expect(chosen.map(([name]) => name)).toEqual(['x-a', 'x-model-management-gateway']);
+    expect(chosen.map(([name]) => name)).toEqual([
+      'x-a',
+      'x-model-management-gateway',
+      'x-model-management-forecaster',
+    ]);
     expect(matchLabels['app.kubernetes.io/instance']).toBe('rel');
     const [endpoint] = spec.podMetricsEndpoints;
     expect([endpoint!.port, endpoint!.interval]).toEqual(['metrics', '15s']);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fleet, type RenderOptions, runHelm } from './render.ts';
+import { fleet, forecasting, type RenderOptions, runHelm } from './render.ts';
 
 async function notes(values: object, options: RenderOptions = {}) {
   const { status, stdout, stderr } = await runHelm(['install', '--dry-run=client'], values, options);
@@ -45,6 +45,12 @@ test('renders where keys come from, and a client that sends one, when they are a
   expect(text).toContain('the Secret keys-of-mine');
   expect(text).toContain('--header "Authorization: Bearer KEY" $OLLAMA_HOST/api/tags');
   expect(text).not.toMatch(/keys are off|ollama list/);
+});
+
+test('renders how to see what the forecaster says, when there is one', async () => {
+  const text = await notes({ ...forecasting, namePrefix: 'x-' });
+  expect(text).toContain('port-forward deployment/x-model-management-forecaster 8080 &\n');
+  expect(await notes({})).not.toContain('forecaster');
 });
 
 test('renders where the status page is, when there is one', async () => {

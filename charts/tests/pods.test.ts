@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { PodSpec } from './kinds.ts';
-import { environments, fleet, render } from './render.ts';
+import { environments, fleet, forecasting, render } from './render.ts';
 
 /** Pod Security Admission's `restricted`, as its documentation has it: what must be said, and what must not. */
 function violations(spec: PodSpec): string[] {
@@ -26,7 +26,11 @@ function violations(spec: PodSpec): string[] {
 }
 
 const image = { mode: 'image', image: { reference: 'registry/models:1' } };
-const modes = fleet({ a: {}, b: { cache: { mode: 'shared' } }, c: { cache: image }, d: { resources: { gpu: 1 } } });
+const modes = fleet(
+  { a: {}, b: { cache: { mode: 'shared' } }, c: { cache: image }, d: { resources: { gpu: 1 } } },
+  {},
+  forecasting,
+);
 const fleets: [string, object, { environment?: (typeof environments)[number] }][] = [
   ['every cache mode', modes, {}],
   ...environments.map((environment): (typeof fleets)[number] => [environment, {}, { environment }]),

@@ -154,6 +154,13 @@ interface Server {
   models?: string[];
 }
 
+/** What the forecaster needs, beside it. */
+export const forecasting = {
+  forecaster: { enabled: true },
+  autoscaling: { signals: 'demand', prometheusUrl: 'http://prometheus:9090/prom' },
+  monitoring: { rules: { delivery: 'configMap' } },
+};
+
 /** Values with these servers alone, each with a model of its own name, and these models beside those that they name. */
 export function fleet(servers: Record<string, object>, models: Record<string, object> = {}, rest: object = {}): object {
   const filled = Object.entries(servers).map(

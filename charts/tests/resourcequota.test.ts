@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fleet, render } from './render.ts';
+import { fleet, forecasting, render } from './render.ts';
 
 const hard = async (values: object) => (await render(values)).only('ResourceQuota').spec.hard;
 
@@ -69,6 +69,19 @@ test('renders room for the Job when servers share their cache', async () => {
   expect(difference('pods')).toBe(2);
   expect(difference('requests.cpu')).toBe(12_000);
   expect(difference('requests.memory')).toBe(20e9);
+});
+
+test('renders room for the forecaster, and for another while a rollout replaces it, when there is one', async () => {
+  const forecaster = { ...forecasting.forecaster, resources: { cpu: '2', memory: '3G' } };
+  const [without, withIt] = await Promise.all(
+    [false, true].map((enabled) =>
+      hard(fleet({ a: {} }, {}, { ...forecasting, forecaster: { ...forecaster, enabled } })),
+    ),
+  );
+  const difference = (key: string) => Number.parseInt(withIt![key]!, 10) - Number.parseInt(without![key]!, 10);
+  expect(difference('pods')).toBe(2);
+  expect(difference('requests.cpu')).toBe(8000);
+  expect(difference('limits.memory')).toBe(12e9);
 });
 
 test('omits the quota when it is switched off', async () => {

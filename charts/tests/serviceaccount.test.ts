@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fleet, render } from './render.ts';
+import { fleet, forecasting, render } from './render.ts';
 
 const values = fleet({ own: {}, shared: { cache: { mode: 'shared' } } });
 
@@ -10,6 +10,13 @@ test('renders one account for the gateway and one for all servers, without token
     'model-management-servers',
   ]);
   for (const account of accounts) expect(account.automountServiceAccountToken).toBe(false);
+});
+
+test('renders an account for the forecaster when there is one, without a token', async () => {
+  const rendered = await render(fleet({ own: {} }, {}, forecasting));
+  expect(rendered.get('ServiceAccount', 'model-management-forecaster').automountServiceAccountToken).toBe(false);
+  const { spec } = rendered.podTemplates['model-management-forecaster']!;
+  expect([spec.serviceAccountName, spec.automountServiceAccountToken]).toEqual(['model-management-forecaster', false]);
 });
 
 test('renders accounts for all pods', async () => {

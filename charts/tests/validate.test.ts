@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fleet, mistakes, model, type RenderOptions, render, template } from './render.ts';
+import { fleet, forecasting, mistakes, model, type RenderOptions, render, template } from './render.ts';
 
 const shared = { cache: { mode: 'shared' } };
 const image = { cache: { mode: 'image', image: { reference: 'registry/models:1' } } };
@@ -142,6 +142,18 @@ const cases: {
     values: fleet({ a: {} }, {}, onDemand({ engine: 'keda' })),
     line: 'autoscaling.prometheusUrl: is empty, and KEDA has to ask Prometheus: set it, such as http://prometheus.monitoring:9090, or set engine to hpa',
     near: fleet({ a: {} }, {}, onDemand({})),
+  },
+  {
+    what: 'the forecaster is to tell nobody',
+    values: fleet({ a: {} }, {}, { ...forecasting, autoscaling: { ...forecasting.autoscaling, signals: 'cpu' } }),
+    line: 'forecaster.enabled: what it says is a signal of demand, and autoscaling.signals is cpu: set that to demand, or enabled to false',
+    near: fleet({ a: {} }, {}, forecasting),
+  },
+  {
+    what: 'the forecaster is not told where Prometheus is',
+    values: fleet({ a: {} }, {}, { ...forecasting, autoscaling: { signals: 'demand' } }),
+    line: 'forecaster.enabled: autoscaling.prometheusUrl is empty, and the forecaster learns from Prometheus: set that, such as http://prometheus.monitoring:9090, or enabled to false',
+    near: fleet({ a: {} }, {}, { ...forecasting, forecaster: { enabled: false }, autoscaling: { signals: 'demand' } }),
   },
   {
     what: 'demand is scaled on that no rule records',

@@ -78,6 +78,7 @@ const situations: object[] = [
       servers: { ...nothing(chartValues.servers), only: { models }, a: { models: ['two'], resources: { cpu: '3' } } },
     },
   ),
+  fleet({ models }, { ...onDemand({ prometheusUrl: 'http://prometheus:9090' }, {}), forecaster: { enabled: true } }),
   ...[gpu('hami', 0), gpu('dra')].map((serverDefaults) => fleet({ models }, { serverDefaults })),
   fleet(
     {},

@@ -23,7 +23,13 @@ export default defineEnvironment({
     sharedCache: { storageClass: 'fast-ssd' },
     // Without a gateway nothing answers, and it costs little.
     gateway: { replicas: { min: 3, max: 12 }, apiKeys, scheduling: { capacity: 'onDemand' } },
-    autoscaling: { signals: 'demand', timeZone: 'America/New_York' },
+    // The Service that the Prometheus operator makes for its Prometheus, wherever kube-prometheus-stack is installed as documented.
+    autoscaling: {
+      signals: 'demand',
+      timeZone: 'America/New_York',
+      prometheusUrl: 'http://prometheus-operated.monitoring:9090',
+    },
+    forecaster: { enabled: true },
     ingress: { enabled: true },
     networkPolicy: { enabled: true, denyNamespace: true },
     monitoring: {

@@ -1,4 +1,4 @@
-import { by, byServerKey, gateway, max, on, ours } from './promql.ts';
+import { by, byServerKey, gateway, inNamespace, max, ofOurPods, on, ours } from './promql.ts';
 import type { RecordingRule, RuleGroup } from './rules.ts';
 
 /** A metric of the forecaster's pods, which calls servers by their keys. */
@@ -6,6 +6,8 @@ const forecaster = (metric: string) => ours(metric, 'component="forecaster"');
 
 /** Servers whose forecast is there and worth following. */
 const trusted = `(${max(['server'], forecaster('server_forecast_trusted'))} == 1 and ${on('server')} ${forecaster('server_forecast_replicas')})`;
+
+const ready = inNamespace('kube_pod_status_ready_time');
 
 const demand = ours('server:demand:replicas');
 
@@ -39,6 +41,18 @@ export const scaling: RuleGroup<RecordingRule> = {
       expr: max(['server'], byServerKey(gateway('server_scheduled_replicas'))),
       what: 'Pods that the schedule asks for at this time of the week; of servers that are scaled by demand',
       by: ['server'],
+    },
+    {
+      record: 'pod:start:seconds',
+      // Whoever looks back takes each pod by its least: one that was not ready for a while gets another time when it is again.
+      // After two hours it is that which is seen, and no start.
+      expr: `${ofOurPods(
+        `max by (namespace, pod) ((${ready} - on (namespace, pod) ${inNamespace('kube_pod_created')} < 7200)` +
+          ` and on (namespace, pod) (${ready} > time() - 3600))`,
+      )} and on (namespace, pod) ${ours('pod:server:info', 'component="server"')}`,
+      what: "Time from a pod's being asked for to its being ready, for an hour from then on, s",
+      by: ['component', 'server', 'pod'],
+      needs: ['kube-state-metrics'],
     },
     {
       record: 'server:forecast:replicas',

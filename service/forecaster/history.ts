@@ -59,10 +59,10 @@ export class History {
     return demand;
   }
 
-  /** Seconds from a pod's creation to its being ready, which nine in ten starts of each server took at the most. */
+  /** Seconds from a pod's being asked for to its being ready, which nine in ten starts of each server took at the most. */
   async starts(at: number): Promise<Map<string, number>> {
-    const starts = `quantile_over_time(${startQuantile}, ${this.#selector('server:start:seconds')}[${startsOver}])`;
-    const found = byServer(await this.#prometheus.at(`max by (server) (${starts})`, at));
+    const first = `min by (server, pod) (min_over_time(${this.#selector('pod:start:seconds')}[${startsOver}]))`;
+    const found = byServer(await this.#prometheus.at(`quantile by (server) (${startQuantile}, ${first})`, at));
     return new Map([...found].map(([server, { values }]) => [server, Number(values[0]?.[1])]));
   }
 

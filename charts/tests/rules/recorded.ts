@@ -92,6 +92,8 @@ function onNode(pod: string, node: string, asks: { cpu: number; memory: number }
   const of = { namespace: 'ns', pod, node };
   return {
     [series('kube_pod_info', of)]: always(1),
+    [series('kube_pod_created', { namespace: 'ns', pod })]: always(20),
+    [series('kube_pod_status_ready_time', { namespace: 'ns', pod })]: always(60),
     [series('kube_pod_status_phase', { namespace: 'ns', pod, phase })]: always(1),
     [series('kube_pod_status_phase', { namespace: 'ns', pod, phase: 'Failed' })]: always(0),
     [series('kube_pod_container_resource_requests', { ...of, container: 'ollama', resource: 'cpu', unit: 'core' })]:
@@ -159,6 +161,10 @@ export const recorded: Record<string, [Labels, number][]> = {
   'pod:node:info': [
     [{ ...ofGpu, node: 'n1' }, 1],
     [{ ...two, node: 'n2' }, 1],
+  ],
+  'pod:start:seconds': [
+    [ofGpu, 40],
+    [two, 40],
   ],
   'node:requested:ratio': [
     [{ namespace: 'ns', release: 'rel', node: 'n1', resource: 'cpu' }, 0.525],

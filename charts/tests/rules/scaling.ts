@@ -98,4 +98,31 @@ export const scalingTests: Record<string, RuleTest> = {
     },
     expect: [recorded(10, 'server:schedule:replicas', { gpu: 2 })],
   },
+  'tell how long the start of a pod took for an hour, and not when a gateway or an old pod became ready': {
+    name: 'start',
+    series: {
+      ...pods,
+      [series('up', { ...gpu, pod: 'x-gpu-2' })]: always(1),
+      ...Object.fromEntries(
+        [
+          { pod: gpu.pod, created: 60, ready: 300 },
+          // It was ready before Prometheus looked, and is again.
+          { pod: 'x-gpu-2', created: -7000, ready: 300 },
+          { pod: gateway.pod, created: 60, ready: 300 },
+        ].flatMap(({ pod, created, ready }) => [
+          [series('kube_pod_created', { namespace: 'ns', pod, uid: pod }), always(created)],
+          [series('kube_pod_status_ready_time', { namespace: 'ns', pod, uid: pod }), `_x4 ${ready}x100`],
+        ]),
+      ),
+    },
+    expect: [
+      { minute: 3, expr: 'pod:start:seconds', samples: [] },
+      ...[6, 64].map((minute) => ({
+        minute,
+        expr: 'pod:start:seconds',
+        samples: [[{ __name__: 'pod:start:seconds', ...gpu }, 240]] as [Labels, number][],
+      })),
+      { minute: 66, expr: 'pod:start:seconds', samples: [] },
+    ],
+  },
 };
