@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
+import { backFill, type PastSeries } from '../testing/prometheus.ts';
 import { root } from '../tools/paths.ts';
 import { tool } from '../tools/tools.ts';
 import type { Cluster } from './cluster.ts';
@@ -35,6 +36,8 @@ export interface MonitoringOptions {
   targets?: Record<string, string>;
   /** Seconds between scrapes and evaluations. */
   seconds: number;
+  /** What Prometheus has recorded before. */
+  past?: PastSeries[];
 }
 
 /** Prometheus, Alertmanager and kube-state-metrics of a cluster, as processes of its node. */
@@ -107,6 +110,7 @@ export async function startMonitoring(cluster: Cluster, options: MonitoringOptio
     alerting: { alertmanagers: [{ static_configs: [{ targets: [`${nodeAddress}:${ports.alertmanager}`] }] }] },
     scrape_configs: scrapes(cluster, options),
   });
+  if (options.past) await backFill(path.join(folder, 'prometheus'), options.past);
   // Those of the cluster are found by their names in the node, these by their places on the host, whose files it sees.
   const [alertmanager, stateMetrics] = await Promise.all([tool('alertmanager'), tool('kube-state-metrics')]);
   const address = (port: number) => `${nodeAddress}:${port}`;

@@ -12,8 +12,6 @@ export interface Timing {
   settleSeconds: number;
   /** So many seconds after a bin should have been read, what the one before it said holds no more. */
   graceSeconds: number;
-  /** How often the time that starts take is looked up. */
-  startsSeconds: number;
   retry: Backoff;
   /** Unix time in seconds. */
   now(): number;
@@ -24,7 +22,6 @@ export interface Timing {
 const usual: Timing = {
   settleSeconds: 10,
   graceSeconds: 60,
-  startsSeconds: 3600,
   retry: { firstMs: 1000, longestMs: 15_000 },
   now: () => Date.now() / 1000,
   sleep: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
@@ -54,8 +51,6 @@ interface Fleet {
   servers: Map<string, ServerForecast>;
   /** End of the last bin that was taken in, in Unix seconds. */
   end: number;
-  /** When it was looked up how long starts take. */
-  startsAt: number;
 }
 
 /** Where the demand comes from under one configuration. */
@@ -165,26 +160,20 @@ export class Forecasts {
   /** Takes in what has ended since; gives back in how many ms the next bin is due. */
   async #advance(source: Source): Promise<number> {
     const { config, history } = source;
-    const { settleSeconds, startsSeconds, now } = this.#timing;
+    const { settleSeconds, now } = this.#timing;
     const last = history.lastBin(now() - settleSeconds);
     const before = last - historyBins(config) * config.binSeconds;
     const current = this.#fleet;
     const isNew = !current || current.config !== config || current.end < before;
     const fleet = isNew ? newFleet(config, before) : current;
-    // First, so that the history is gone through once.
-    if (now() - fleet.startsAt >= startsSeconds) {
-      const starts = await history.starts(now());
-      for (const [server, forecast] of fleet.servers) {
-        forecast.measured(starts.get(server));
-        await breathe();
-      }
-      fleet.startsAt = now();
-    }
     if (last > fleet.end) {
+      const starts = await history.starts(last);
       const began = performance.now();
       const demand = await history.demand(fleet.end, last, isNew ? this.#progress(config) : undefined);
       const bins = Math.round((last - fleet.end) / config.binSeconds);
       for (const [server, forecast] of fleet.servers) {
+        // First, so that a new history is gone through once.
+        forecast.measured(starts.get(server));
         const known = demand.get(server) ?? [];
         for (let bin = 0; bin < bins; bin++) forecast.push(known[bin] ?? Number.NaN);
         // Health checks are answered in between.
@@ -243,5 +232,5 @@ function newFleet(config: ForecasterConfig, end: number): Fleet {
   const servers = Object.entries(config.servers).map(
     ([key, server]) => [key, new ServerForecast(config, server)] as const,
   );
-  return { config, servers: new Map(servers), end, startsAt: Number.NEGATIVE_INFINITY };
+  return { config, servers: new Map(servers), end };
 }
