@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { recordPast } from './autoscaling/past.ts';
 import { type Played, type Policy, play, type Stage, unservedAt } from './autoscaling/play.ts';
 import {
   behaviour,
@@ -20,7 +21,7 @@ import { atMost, type Benchmark, type Figure } from './measure.ts';
 const peakReplicas = 16;
 /** Targets of reactive scaling at whose cost the others are compared. */
 const compared = [0.6, 0.7, 0.8];
-const usage = 'usage: npm run bench -- autoscaling --trace FILE [--delay MINUTES,…]';
+const usage = 'usage: npm run bench -- autoscaling --trace FILE [--delay MINUTES,…] [--through-prometheus]';
 
 /** One way to scale, as the points that its knob sweeps out. */
 interface Row {
@@ -28,16 +29,24 @@ interface Row {
   points: Played[];
 }
 
-function parse(args: string[]): { trace: string; delays: number[] } {
-  const { trace, delay } = parseArgs({
+function parse(args: string[]): { trace: string; delays: number[]; throughPrometheus: boolean } {
+  const {
+    trace,
+    delay,
+    'through-prometheus': throughPrometheus,
+  } = parseArgs({
     args,
-    options: { trace: { type: 'string' }, delay: { type: 'string', default: '1,5,10,20' } },
+    options: {
+      trace: { type: 'string' },
+      delay: { type: 'string', default: '1,5,10,20' },
+      'through-prometheus': { type: 'boolean', default: false },
+    },
   }).values;
   if (!trace) throw new Error(`no trace named; ${usage}`);
   const delays = delay.split(',').map(Number);
   const bad = delays.find((minutes) => !(Number.isInteger(minutes) && minutes >= 1 && minutes <= 60));
   if (bad !== undefined) throw new Error(`--delay: ${delay} is no list of whole minutes from 1 to 60; ${usage}`);
-  return { trace, delays };
+  return { trace, delays, throughPrometheus };
 }
 
 const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
@@ -58,11 +67,23 @@ function stageFor({ demand, binSeconds }: Trace, delayMinutes: number): { stage:
   return { stage, seconds };
 }
 
-function rowsFor(stage: Stage, seconds: number, traceSeconds: number): Row[] {
+/** The demand that the forecaster reads where a Prometheus has recorded that of the stage by the rules that ship. */
+async function readBack({ demand, capacity }: Stage, seconds: number): Promise<number[]> {
+  await using past = await recordPast(
+    demand.map((requests) => requests / capacity),
+    seconds,
+  );
+  const read = await past.read();
+  const off = Math.max(...read.map((pods, bin) => Math.abs(pods * capacity - demand[bin]!)));
+  console.log(`${read.length} bins read back from Prometheus, off by ${off / capacity} pods at the most`);
+  return read.map((pods) => pods * capacity);
+}
+
+/** `known` is demand as the forecaster knows it. */
+function rowsFor(stage: Stage, seconds: number, traceSeconds: number, known: readonly number[]): Row[] {
   const swept = <T>(knobs: readonly T[], policy: (knob: T) => Policy) => knobs.map((knob) => play(policy(knob), stage));
   const whole = seconds === traceSeconds;
-  const binsPerDay = 86_400 / seconds;
-  const forecasts = quantiles.map((quantile) => ours(stage, binsPerDay, quantile));
+  const forecasts = quantiles.map((quantile) => ours({ ...stage, demand: known }, seconds, quantile));
   const spec = behaviour(stage);
   const hpa = (policy: Policy) => throughHpa(policy, spec, seconds);
   // The HPA leaves a metric alone that is over its replicas by less than the tolerance; what is to be had in full asks for it.
@@ -112,14 +133,16 @@ function printed(title: string, rows: Row[], costs: number[]): string {
 
 /** Week one is history and week two counts; replica-hours are shares of 16 replicas all the time. */
 export const autoscaling: Benchmark = {
-  purpose: 'what goes unserved at which cost, by ways to scale: --trace FILE [--delay MINUTES,…]',
+  purpose:
+    'what goes unserved at which cost, by ways to scale: --trace FILE [--delay MINUTES,…] [--through-prometheus]',
   async run(args): Promise<Figure[]> {
-    const { trace: file, delays } = parse(args);
+    const { trace: file, delays, throughPrometheus } = parse(args);
     const trace = await readTrace(file);
     const figures: Figure[] = [];
     for (const minutes of delays) {
       const { stage, seconds } = stageFor(trace, minutes);
-      const rows = rowsFor(stage, seconds, trace.binSeconds);
+      const known = throughPrometheus ? await readBack(stage, seconds) : stage.demand;
+      const rows = rowsFor(stage, seconds, trace.binSeconds, known);
       const costs = compared.map((target) => play(reactive(stage, target), stage).cost);
       console.log(`${printed(`start delay ${minutes} min, bins of ${seconds} s`, rows, costs)}\n`);
       const points = (name: string) => rows.find((row) => row.name === name)!.points;

@@ -1,6 +1,7 @@
 import { Rules, scraped } from '../../charts/tests/rules/promtool.ts';
 import { type PastSeries, RealPrometheus } from '../../ci/testing/prometheus.ts';
-import type { HistoryOf } from '../../service/forecaster/history.ts';
+import { History, type HistoryOf } from '../../service/forecaster/history.ts';
+import { Prometheus } from '../../service/forecaster/prometheus.ts';
 
 /** The server that a trace is of, among those that the rules are tried on; its one model; and what a pod answers at a time. */
 export const pastServer = 'gpu';
@@ -11,8 +12,9 @@ const parallel = 2;
 export interface Past extends AsyncDisposable {
   prometheus: RealPrometheus;
   of: HistoryOf;
-  /** End of the first bin less its length, and of the last, in Unix seconds. */
-  begin: number;
+  /** What the forecaster reads of it, in pods; NaN where it knows nothing. */
+  read(): Promise<number[]>;
+  /** End of the last bin, in Unix seconds. */
   end: number;
 }
 
@@ -30,6 +32,7 @@ export async function recordPast(
   const begin = end - demand.length * binSeconds;
   const every = Math.max(1, Math.min(120, Math.floor(binSeconds / 5)));
   const { namespace, release } = scraped.gateway;
+  const of = { namespace, release, binSeconds };
   const tell = (name: string, more: Record<string, string>, value: (demand: number) => number): PastSeries => ({
     name,
     labels: { ...scraped.gateway, ...more },
@@ -54,8 +57,12 @@ export async function recordPast(
   }
   return {
     prometheus,
-    of: { namespace, release, binSeconds },
-    begin,
+    of,
+    read: async () => {
+      const source = new Prometheus(prometheus.url);
+      const read = await new History(source, of).demand(begin, end).finally(() => source.close());
+      return read.get(pastServer) ?? new Array<number>(demand.length).fill(Number.NaN);
+    },
     end,
     [Symbol.asyncDispose]: () => prometheus[Symbol.asyncDispose](),
   };

@@ -1,4 +1,5 @@
-import { Forecaster, settingsFor } from '../../service/forecaster/forecaster.ts';
+import { Forecaster } from '../../service/forecaster/forecaster.ts';
+import { settingsOf } from '../../service/forecaster/server.ts';
 import { Hpa, type HpaSpec } from './hpa.ts';
 import type { Policy, Stage } from './play.ts';
 import { referenceRidge } from './reference.ts';
@@ -44,10 +45,8 @@ export function ridge(stage: Stage, target: number): Policy {
 }
 
 /** Ours: the forecast with its headroom, never below what there is at target 1; at the registry's target while it is silent. */
-export function ours({ demand, capacity, delay }: Stage, binsPerDay: number, quantile: number): Policy {
-  const forecaster = new Forecaster(
-    settingsFor({ horizon: delay + 1, binsPerDay }, { quantile, target: registryTarget }),
-  );
+export function ours({ demand, capacity, delay }: Stage, binSeconds: number, quantile: number): Policy {
+  const forecaster = new Forecaster(settingsOf({ binSeconds, quantile }, registryTarget, delay * binSeconds));
   const said = demand.map((value) => forecaster.push(value).demand);
   return (t) => Math.max(said[t] ?? demand[t]! / registryTarget, demand[t]!) / capacity;
 }

@@ -7,7 +7,7 @@ import { until } from '../testing/client.ts';
 import { fakeDays } from '../testing/fake-demand.ts';
 import { Forecaster } from './forecaster.ts';
 import { Forecasts } from './forecasts.ts';
-import { binsAtATime, History } from './history.ts';
+import { binsAtATime } from './history.ts';
 import { ForecasterMetrics } from './metrics.ts';
 import { Prometheus } from './prometheus.ts';
 import { historyBins, settingsOf } from './server.ts';
@@ -36,12 +36,11 @@ function fastPath(values: readonly number[], startSeconds: number) {
 describe('forecasts from what a real Prometheus recorded by the rules of the chart', () => {
   let past: Past;
   let config: ForecasterConfig;
-  let begin: number;
   let end: number;
 
   beforeAll(async () => {
     past = await recordPast(demand, binSeconds);
-    begin = past.begin;
+
     end = past.end - later * binSeconds;
     const server = { target, startSeconds: 1100 };
     config = {
@@ -61,11 +60,8 @@ describe('forecasts from what a real Prometheus recorded by the rules of the cha
   const stateOf = (all: Forecasts, server: string) => all.states().find((state) => state.server === server)!;
 
   it('read demand in the bins that it was in, and none where there was none', async () => {
-    const prometheus = new Prometheus(past.prometheus.url);
     expect(demand.length).toBeGreaterThan(2 * binsAtATime);
-    const read = await new History(prometheus, past.of).demand(begin, past.end);
-    prometheus.close();
-    const bins = read.get(pastServer)!;
+    const bins = await past.read();
     expect(bins).toHaveLength(demand.length);
     const rounded = (pods: number) => Number(pods.toFixed(9));
     expect(bins.map(rounded)).toEqual(demand.map(rounded));
