@@ -136,6 +136,8 @@ export interface StatusPage {
    * @uniqueItems true
    */
   peers?: HopUrl[];
+  /** The forecaster's port for metrics; left out where there is none. */
+  forecaster?: HopUrl;
 }
 
 /** A model as the gateway sees it. */
@@ -408,6 +410,8 @@ export interface ForecasterConfig {
 
 /** A server as the forecaster sees it. */
 export interface ForecastServer {
+  /** Name of its Deployment, by which gateways call it. */
+  deployment: ServerName;
   /**
    * How full its pods are to be without a forecast.
    * @minimum 0.01

@@ -43,7 +43,11 @@
       "logLevel" .Values.gateway.logLevel
       "tracing" (include "model-management.tracing" . | fromJson) -}}
 {{- if .Values.gateway.statusPage.enabled -}}
-{{- $_ := set $config "statusPage" (dict "service" (include "model-management.serviceName" .)) -}}
+{{- $page := dict "service" (include "model-management.serviceName" .) -}}
+{{- if .Values.forecaster.enabled -}}
+{{- $_ := set $page "forecaster" (printf "http://%s.%s.svc:9090" (include "model-management.forecasterName" .) .Release.Namespace) -}}
+{{- end -}}
+{{- $_ := set $config "statusPage" $page -}}
 {{- end -}}
 {{- if .Values.backup.enabled -}}
 {{- $_ := set $config "backupStatusFile" (printf "%s/status.json" (include "model-management.backupStatusFolder" .)) -}}
@@ -55,9 +59,10 @@
 {{- define "model-management.forecasterConfig" -}}
 {{- include "model-management.resolve" . -}}
 {{- $servers := dict -}}
-{{- range .Values.resolved -}}
+{{- range $name, $it := .Values.resolved -}}
 {{- if .scaled -}}
 {{- $_ := set $servers .key (dict
+      "deployment" $name
       "target" (divf (float64 .server.autoscaling.targetUtilizationPercent) 100)
       "startSeconds" (add (int .server.startup.downloadSeconds) (int .server.startup.loadSeconds))) -}}
 {{- end -}}

@@ -77,8 +77,13 @@ describe('the configuration of the service', () => {
       binSeconds: 300,
       quantile: 0.925,
       tolerance: 0,
-      servers: { a: { target: 0.8, startSeconds: 87_400 } },
+      servers: { a: { deployment: 'x-a', target: 0.8, startSeconds: 87_400 } },
       logLevel: 'debug',
+    });
+    const rendered = await render(values, options);
+    expect(configOf('GatewayConfig', rendered.get('ConfigMap', `x-${gateway}`).data).statusPage).toEqual({
+      service: 'x-model-management',
+      forecaster: 'http://x-model-management-forecaster.007.svc:9090',
     });
     // Before 1.35 autoscalers leave alone what is over by a tenth.
     expect((await config('1.34.0')).tolerance).toBe(0.1);

@@ -5,6 +5,7 @@ import { type Monitoring, startMonitoring } from '../../ci/cluster/monitoring.ts
 import { isReady } from '../../ci/cluster/testing.ts';
 import type { PastSeries } from '../../ci/testing/prometheus.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import type { FleetEvent } from '../../service/gateway/status/view.ts';
 import { randomFrom } from '../../service/testing/fake-demand.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 import { hurried } from './rules/hurried.ts';
@@ -111,6 +112,8 @@ describe('a forecaster', () => {
     expect(await recorded('load')).toBeLessThan(1);
     expect(await recorded('forecast')).toBeGreaterThan(1);
     expect(await value(`min_over_time(server_forecast_replicas${of}[10m])`)).toBeLessThan(1);
+    const page = (await (await fetch(`${await fleet.address()}/ui/data/fleet`)).json()) as FleetEvent;
+    expect(page.servers[0]!.forecast).toMatchObject({ minutes: horizon! / 60, replicas: expect.any(Number) });
     await fleet.untilReady(server, 2, 120);
     const left = peakAt - Date.now() / 1000;
     say(`two pods ready ${left.toFixed(1)} s before the peak`);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fleet, render } from './render.ts';
+import { fleet, forecasting, render } from './render.ts';
 
 const gateway = async (service: object) =>
   (await render({ gateway: { service } })).get('Service', 'model-management').spec;
@@ -48,4 +48,15 @@ test('renders target ports that the pods have', async () => {
     const names = [...initContainers, ...containers].flatMap(({ ports = [] }) => ports.map(({ name }) => name));
     for (const { targetPort } of rendered.get('Service', service).spec.ports) expect(names).toContain(targetPort);
   }
+});
+
+test('renders where the status page asks the forecaster, ready or not, when there is one', async () => {
+  const rendered = await render(fleet({ a: {} }, {}, forecasting));
+  const { spec } = rendered.get('Service', 'model-management-forecaster');
+  expect(spec).toMatchObject({
+    publishNotReadyAddresses: true,
+    ports: [{ name: 'metrics', port: 9090, targetPort: 'metrics' }],
+  });
+  const { labels } = rendered.podTemplates['model-management-forecaster']!.metadata;
+  expect(labels).toMatchObject(spec.selector);
 });

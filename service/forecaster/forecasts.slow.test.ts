@@ -42,11 +42,11 @@ describe('forecasts from what a real Prometheus recorded by the rules of the cha
     past = await recordPast(demand, binSeconds);
 
     end = past.end - later * binSeconds;
-    const server = { target, startSeconds: 1100 };
+    const server = { deployment: `x-${pastServer}`, target, startSeconds: 1100 };
     config = {
       ...past.of,
       ...{ prometheusUrl: past.prometheus.url, quantile, tolerance: 0.1, logLevel: 'error' },
-      servers: { [pastServer]: server, unknown: server },
+      servers: { [pastServer]: server, unknown: { ...server, deployment: 'x-unknown' } },
     };
   }, 240_000);
   afterAll(() => past[Symbol.asyncDispose]());
@@ -135,6 +135,11 @@ describe('forecasts from what a real Prometheus recorded by the rules of the cha
     expect(lines).toContain('server_forecast_trusted{server="unknown"} 0');
     expect(lines).toContain('server_forecast_silent{server="unknown",reason="demand is unknown"} 1');
     expect(lines).toContain(`forecaster_last_bin_timestamp_seconds ${end}`);
+
+    expect(all.status().servers).toEqual({
+      [`x-${pastServer}`]: { replicas: stateOf(all, pastServer).replicas, horizonSeconds: expect.any(Number) },
+      'x-unknown': { silent: 'demand is unknown' },
+    });
 
     await past.prometheus.stop();
     seconds += binSeconds;

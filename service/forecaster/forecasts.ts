@@ -2,6 +2,7 @@ import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promis
 import type { ForecasterConfig } from '../../schema/config.ts';
 import { type Backoff, waitMs } from '../shared/backoff.ts';
 import type { Logger } from '../shared/logging.ts';
+import type { ForecasterStatus, ForecastStatus } from '../shared/status.ts';
 import type { Forecast } from './forecaster.ts';
 import { History } from './history.ts';
 import { Prometheus } from './prometheus.ts';
@@ -123,6 +124,18 @@ export class Forecasts {
         start: forecast.start,
       };
     });
+  }
+
+  /** What it tells gateways, for their status pages. */
+  status(): ForecasterStatus {
+    const known = new Map(this.states().map((state) => [state.server, state]));
+    const silent = this.#problem ? 'Prometheus does not answer' : 'the history is being read';
+    const servers = Object.entries(this.#config.servers).map(([key, { deployment }]): [string, ForecastStatus] => {
+      const state = known.get(key);
+      if (state?.replicas === undefined) return [deployment, { silent: state?.silent ?? silent }];
+      return [deployment, { replicas: state.replicas, horizonSeconds: state.horizonSeconds }];
+    });
+    return { servers: Object.fromEntries(servers) };
   }
 
   /** Goes on with another configuration, once history was read anew; until then, what was said holds. */

@@ -31,8 +31,7 @@ await runService('forecaster', async () => {
     forecasts.close();
   };
   const app = createForecasterApp(forecasts, log, drain);
-  return {
-    options,
-    service: { app, metrics: new ForecasterMetrics(forecasts), log, drain: () => drain.begin(), stop },
-  };
+  const metrics = new ForecasterMetrics(forecasts);
+  const status = () => forecasts.status();
+  return { options, service: { app, metrics, status, log, drain: () => drain.begin(), stop } };
 });

@@ -3,7 +3,7 @@ import { fakeDays } from '../testing/fake-demand.ts';
 import { historyBins, ServerForecast, settingsOf } from './server.ts';
 
 const common = { binSeconds: 600, quantile: 0.9 };
-const server = { target: 0.7, startSeconds: 601 };
+const server = { deployment: 'x-small', target: 0.7, startSeconds: 601 };
 const demand = fakeDays({ days: 6, binsPerDay: 144, seed: 2 });
 
 test.each([

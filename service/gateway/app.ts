@@ -88,6 +88,7 @@ export class Gateway {
       podsOf: (server) => this.#fleet.podsOf(server),
       own: () => this.status(),
       gateways: () => this.#gateways(metricsPort),
+      forecaster: () => this.#config.statusPage?.forecaster,
     });
     addStatusPage(this.app, {
       ...{ board: this.#board, drain, keys },

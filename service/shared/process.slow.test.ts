@@ -9,7 +9,7 @@ import { agentConfig, gatewayConfig } from '../testing/hops.ts';
 const forecaster: ForecasterConfig = {
   ...{ prometheusUrl: 'http://127.0.0.1:9', namespace: 'ns', release: 'rel', logLevel: 'info' },
   ...{ binSeconds: 600, quantile: 0.97, tolerance: 0 },
-  servers: { 'ollama-small': { target: 0.7, startSeconds: 300 } },
+  servers: { 'ollama-small': { deployment: 'x-ollama-small', target: 0.7, startSeconds: 300 } },
 };
 
 // Most of it is waiting for processes: they wait together.
@@ -95,6 +95,8 @@ describe.concurrent('an entry point', () => {
     const metrics = await (await fetch(entry.metricsUrl)).text();
     expect(metrics).toContain('forecaster_reads_total{result="success"} 0\n');
     expect(metrics).not.toMatch(/^server_forecast_/m);
+    const status = await (await fetch(new URL('/status', entry.metricsUrl))).json();
+    expect(status).toEqual({ servers: { 'x-ollama-small': { silent: 'Prometheus does not answer' } } });
     entry.configure({ ...forecaster, logLevel: 'debug' });
     await until(() => entry.logged('configuration changed').length === 1);
     entry.signal('SIGTERM');

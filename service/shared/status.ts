@@ -1,6 +1,6 @@
 import type { Priority } from '../../schema/types.ts';
 
-/** What agents and gateways tell of themselves, for whoever shows the fleet: GET /status, in one piece. */
+/** What agents, gateways and a forecaster tell of themselves, for whoever shows the fleet: GET /status, in one piece. */
 
 /** What an agent tells: of its pod, and of each model of it. */
 export interface AgentStatus {
@@ -84,6 +84,14 @@ export interface GatewayModelStatus {
   /** How long the first of those has been waiting, in ms; 0 where none waits. */
   oldestMs: number;
 }
+
+/** What a forecaster tells, of the servers by the names of their Deployments. */
+export interface ForecasterStatus {
+  servers: Record<string, ForecastStatus>;
+}
+
+/** How many pods will be needed so much later, or why nothing is said of that. */
+export type ForecastStatus = { replicas: number; horizonSeconds: number } | { silent: string };
 
 /** How many values fell into each bucket (see histogram.ts), as [bucket, count] pairs; empty buckets are left out. */
 export type Counts = [bucket: number, count: number][];

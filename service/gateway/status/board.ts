@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayConfig } from '../../../schema/config.ts';
-import type { AgentStatus, GatewayStatus } from '../../shared/status.ts';
+import type { AgentStatus, ForecasterStatus, GatewayStatus } from '../../shared/status.ts';
 import type { KnownPod } from '../endpoints.ts';
 import type { Target } from '../routing.ts';
 import { scheduledPods } from '../schedule.ts';
@@ -27,6 +27,8 @@ export interface Shown {
   own(): GatewayStatus;
   /** Where the gateways tell of themselves; this one may be among them. */
   gateways(): string[];
+  /** Where a forecaster tells of itself; undefined where there is none. */
+  forecaster(): string | undefined;
 }
 
 /** Something shown that has an own place on the page: what it is as JSON, and since which version of the board. */
@@ -54,6 +56,8 @@ export class Board {
   /** By URL: what each agent told last; undefined where it gave no answer. */
   #agents = new Map<string, AgentStatus | undefined>();
   #agentsAskedAt = Number.NEGATIVE_INFINITY;
+  /** What the forecaster told last; undefined where it gave no answer. */
+  #forecasts: ForecasterStatus | undefined;
   readonly #watchers = new Set<() => void>();
   #watching = false;
   #looking: Promise<unknown> | undefined;
@@ -163,7 +167,7 @@ export class Board {
 
   /** Once for all who want to. */
   async #look(): Promise<void> {
-    this.#looking ??= Promise.all([this.#hear(), this.#askAgents()]).finally(() => {
+    this.#looking ??= Promise.all([this.#hear(), this.#askAgents(), this.#askForecaster()]).finally(() => {
       this.#looking = undefined;
       this.#refresh();
     });
@@ -197,6 +201,12 @@ export class Board {
     this.#agents = new Map(urls.map((url, index) => [url, answers[index]]));
   }
 
+  async #askForecaster(): Promise<void> {
+    const url = this.#shown.forecaster();
+    const [answer] = await this.#asker.ask<ForecasterStatus>(url ? [url] : []);
+    this.#forecasts = answer;
+  }
+
   /** Makes the cells anew whose content has changed. */
   #refresh(): void {
     const { servers } = this.#shown.config();
@@ -216,6 +226,7 @@ export class Board {
         name,
         ...range,
         ...(schedule && Object.keys(schedule.windows).length > 0 && { scheduled: scheduledPods(schedule, now) }),
+        ...(schedule && this.#shown.forecaster() && { forecast: this.#forecastOf(name) }),
         ...(costPerHour && { costPerHour }),
         ...(known && { pods: known.map(({ pod }) => pod) }),
       };
@@ -230,6 +241,13 @@ export class Board {
     }
     this.#servers = serverCells;
     this.#models = modelCells;
+  }
+
+  #forecastOf(server: string): NonNullable<ServerView['forecast']> {
+    const said = this.#forecasts?.servers[server] ?? { silent: 'the forecaster does not answer' };
+    if ('silent' in said) return said;
+    // What is shown is to stay the same as long as it comes to the same.
+    return { replicas: Number(said.replicas.toFixed(1)), minutes: Math.round(said.horizonSeconds / 60) };
   }
 
   #modelView(

@@ -108,6 +108,7 @@ describe('what the page is told', () => {
     await until(async () => ((await fleetOf(gateway)).models[0]!.pods[0]?.vram ?? 0) > 0);
     const { models, servers, gateways } = await fleetOf(gateway);
     expect(gateways).toEqual({ known: 1, answering: 1 });
+    expect(servers[0]).not.toHaveProperty('forecast');
     expect(servers).toMatchObject([
       { name: 'server-small', min: 1, max: 3, scheduled: 2, costPerHour: 1.5, pods: [{ state: 'ready' }] },
     ]);
@@ -137,6 +138,18 @@ describe('what the page is told', () => {
     expect(servers[0]!.pods).toMatchObject([{ state: 'ejected', ejectedBy: 1 }]);
     gate.resolve();
     await asked;
+  });
+
+  it('is what a forecaster says of the servers that are scaled, or why it says nothing', async () => {
+    let said: object = { replicas: 2.345, horizonSeconds: 1200 };
+    const forecaster = await peer(() => ({ servers: { 'server-small': said } }));
+    const gateway = await start({ statusPage: { service: '', forecaster } });
+    const forecast = async () => (await fleetOf(gateway)).servers[0]!.forecast;
+    expect(await forecast()).toEqual({ replicas: 2.3, minutes: 20 });
+    said = { silent: 'history is short' };
+    expect(await forecast()).toEqual(said);
+    const alone = await start({ statusPage: { service: '', forecaster: 'http://127.0.0.1:1' } });
+    expect((await fleetOf(alone)).servers[0]!.forecast).toEqual({ silent: 'the forecaster does not answer' });
   });
 
   it('is that a pod is silent whose agent does not answer', async () => {

@@ -38,6 +38,11 @@ export interface ServerView {
   max?: number;
   /** How many it is to have at the least by its schedule at the moment; left out where it has none. */
   scheduled?: number;
+  /**
+   * How many pods it will need in so many minutes, as is forecast, or why nothing is; left out where it is not scaled by that, or
+   * there is no forecaster.
+   */
+  forecast?: { replicas: number; minutes: number } | { silent: string };
   /** US dollars that a pod costs in an hour, where that is known. */
   costPerHour?: number;
   /** Those that have an address; undefined as long as the cluster has not told of them. */

@@ -1,4 +1,4 @@
-import type { HistoryView, ModelInPod, PodView } from '../status/view.ts';
+import type { HistoryView, ModelInPod, PodView, ServerView } from '../status/view.ts';
 import { Chart, spanOf } from './chart.ts';
 import { arrange, el, set, write } from './dom.ts';
 import { costOf, type Fleet } from './fleet.ts';
@@ -131,6 +131,7 @@ export class ModelPage {
         ? [server.min === server.max ? count(server.min!, 'pod') : `${server.min} to ${count(server.max, 'pod')}`]
         : []),
       ...(server?.scheduled !== undefined ? [`at least ${server.scheduled} at this time of the week`] : []),
+      ...(server?.forecast ? [inWords(server.forecast)] : []),
       ...(cost !== undefined && server?.costPerHour
         ? [`${dollars(cost)} an hour, ${dollars(server.costPerHour)} each`]
         : []),
@@ -175,4 +176,10 @@ export class ModelPage {
   close(): void {
     this.#playground.close();
   }
+}
+
+/** What is forecast of a server. */
+function inWords(forecast: NonNullable<ServerView['forecast']>): string {
+  if ('silent' in forecast) return `nothing is forecast: ${forecast.silent}`;
+  return `${count(forecast.replicas, 'pod')} forecast for ${count(forecast.minutes, 'minute')} from now`;
 }

@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Browser } from 'playwright-core';
+import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GatewayConfig } from '../../../schema/config.ts';
+import { createMetricsServer } from '../../shared/metrics.ts';
 import { barriers, openPage, screens, startBrowser } from '../../testing/browser.ts';
 import { get, post, until } from '../../testing/client.ts';
 import { Entry } from '../../testing/entry.ts';
@@ -14,6 +16,10 @@ import { freePort } from '../../testing/ports.ts';
 
 /** What is shown comes every two seconds, and some of it every ten; on a busy machine later. */
 const soon = <T>(get: () => T) => expect.poll(get, { timeout: 60_000 });
+
+/** What a forecaster tells of the server of `small`. */
+let forecast: object = { replicas: 2.36, horizonSeconds: 1200 };
+let forecasterUrl: string;
 
 const stack = new AsyncDisposableStack();
 let browser: Browser;
@@ -27,6 +33,14 @@ beforeAll(async () => {
   const ollama = stack.use(await RealOllama.start(['team/small:latest', 'team/large:latest']));
   const models = { small: { name: 'team/small:latest' }, large: { name: 'team/large:latest', idleSeconds: 600 } };
   agent = stack.use(await Entry.start('agent', agentConfig(ollama.url, models), '--drain-delay', '0'));
+  const forecaster = createMetricsServer(new Registry(), () => ({ servers: { 'server-small': forecast } }));
+  const port = await freePort();
+  forecaster.listen(port, '127.0.0.1');
+  stack.defer(() => {
+    forecaster.closeAllConnections();
+    forecaster.close();
+  });
+  forecasterUrl = `http://127.0.0.1:${port}`;
   other = stack.use(await Entry.start('gateway', config(), '--drain-delay', '0'));
   gateway = stack.use(
     await Entry.start('gateway', config({ peers: [new URL(other.metricsUrl).origin] }), '--drain-delay', '0'),
@@ -37,7 +51,7 @@ afterAll(() => stack.disposeAsync());
 
 /** A gateway before the agent, and before servers that are away or scaled to none. */
 function config({ peers = [], ...more }: Partial<GatewayConfig> & { peers?: string[] } = {}): GatewayConfig {
-  const statusPage = { service: '', peers };
+  const statusPage = { service: '', peers, forecaster: forecasterUrl };
   const config = gatewayConfig(
     { small: agent.url, large: agent.url, away: agent.url, none: agent.url },
     { statusPage, ...more },
@@ -164,7 +178,11 @@ describe('the page of a model', () => {
     expect(await page.locator('.intro .summary').textContent()).toBe(
       'team/small:latest on server-small · also called gpt-4o-mini · large answers in its place',
     );
-    await page.getByText('1 to 4 pods · at least 2 at this time of the week · $0.50 an hour, $0.50 each').waitFor();
+    const facts = (foretold: string) =>
+      page.getByText(`1 to 4 pods · at least 2 at this time of the week · ${foretold} · $0.50 an hour, $0.50 each`);
+    await facts('2.4 pods forecast for 20 minutes from now').waitFor();
+    forecast = { silent: 'history is short' };
+    await facts('nothing is forecast: history is short').waitFor();
   });
 
   it('says so where there is no such model', async () => {
