@@ -88,6 +88,17 @@ describe('on a real Prometheus, with rules in a hurry', () => {
       'node_ram_hourly_cost{node="node-1"}': 0.004,
       'node_gpu_hourly_cost{node="node-1"}': 0.5,
     };
+    // One that has something to say has been learning for days.
+    const forecast = `namespace="${name()}",release="fleet",component="forecaster",server="ollama-gpu"`;
+    Object.assign(exporter.samples, {
+      [`server_forecast_replicas{${forecast}}`]: 0.8,
+      [`server_forecast_expected_replicas{${forecast}}`]: 0.6,
+      [`server_forecast_trusted{${forecast}}`]: 1,
+      [`server_forecast_loss_replicas{${forecast},by="forecast"}`]: 0.01,
+      [`server_forecast_loss_replicas{${forecast},by="reactive"}`]: 0.02,
+      [`server_forecast_horizon_seconds{${forecast}}`]: 1200,
+      [`server_forecast_start_seconds{${forecast},source="budget"}`]: 300,
+    });
     const rules = await fleet.namespace.get('configmap', 'model-management-rules');
     monitoring = stack.use(
       await startMonitoring(cluster, {

@@ -103,7 +103,11 @@ describe('a dashboard', () => {
   });
 
   /** What Prometheus has of itself or of our processes, without a rule. */
-  const measured = ['ALERTS', 'process_start_time_seconds', 'queue_depth', 'model_unloads_total'];
+  const forecast = ['replicas', 'expected_replicas', 'loss_replicas', 'horizon_seconds', 'start_seconds'];
+  const measured = [
+    ...['ALERTS', 'process_start_time_seconds', 'queue_depth', 'model_unloads_total'],
+    ...forecast.map((name) => `server_forecast_${name}`),
+  ];
   const recorded = recording.flatMap(({ rules }) => rules.map(({ record }) => record));
   const known = new Set([...measured, ...recorded, ...Object.keys(constants).map((name) => name.replace(/\{.*/, ''))]);
 

@@ -14,9 +14,11 @@ const quantiles = (record: string) =>
     legend: `p${Number(quantile) * 100}`,
   }));
 
-/** What rules recorded of the server that the model is on. */
-const ofItsServer = (metric: string) =>
-  `max by (server) (${ours(metric)} and on (server) ${ofModel('model:server:info')})`;
+/** What rules recorded of the server that the model is on, or a forecaster tells of it. */
+const ofItsServer = (metric: string, ...matchers: string[]) =>
+  `max by (server) (${ours(metric, ...matchers)} and on (server) ${ofModel('model:server:info')})`;
+
+const forecaster = 'component="forecaster"';
 
 /** One model, from the request to the memory. */
 export const model: Frame = {
@@ -142,10 +144,11 @@ export const model: Frame = {
           queries: quantiles('model_quantile:queue_wait_seconds:rate5m'),
         }),
         chart({
-          title: 'Replicas against demand',
+          title: 'Replicas against demand and forecast',
           description:
             'Pods of its server, those that are ready, and how many its requests need when each answers as many at a time as ' +
-            'it can; the schedule asks for so many at the least. Demand above the maximum waits.',
+            'it can; the schedule asks for so many at the least, and the forecast for so many by the time that new ones are ' +
+            'ready, or for 0 while it is silent. Demand above the maximum waits.',
           unit: Short,
           width: 8,
           decimals: 1,
@@ -159,7 +162,58 @@ export const model: Frame = {
             { expr: ofItsServer('server:replicas_available:max'), legend: 'ready' },
             { expr: ofItsServer('server:pods:count'), legend: 'pods' },
             { expr: ofItsServer('server:schedule:replicas'), legend: 'scheduled' },
+            { expr: ofItsServer('server:forecast:replicas'), legend: 'forecast' },
             { expr: ofItsServer('server:replicas:max'), legend: 'maximum' },
+          ],
+        }),
+      ],
+    },
+    {
+      title: 'Forecast',
+      panels: [
+        chart({
+          title: 'Expected demand',
+          description:
+            'Pods that its server is expected to need at the horizon, without headroom and with it, and those that it needs now: ' +
+            'what is expected comes to be needed as much later as the horizon is.',
+          unit: Short,
+          width: 8,
+          decimals: 1,
+          queries: [
+            { expr: ofItsServer('server:demand:replicas'), legend: 'needed' },
+            { expr: ofItsServer('server_forecast_expected_replicas', forecaster), legend: 'expected' },
+            { expr: ofItsServer('server_forecast_replicas', forecaster), legend: 'with headroom' },
+          ],
+        }),
+        chart({
+          title: 'Forecast against reactive scaling',
+          description:
+            'Mean loss of the last two days, of the forecast and of what reactive scaling would have had: the less the better. The ' +
+            'forecast is silent while its own is the larger.',
+          unit: Short,
+          width: 8,
+          decimals: 3,
+          queries: [
+            {
+              expr: ofItsServer('server_forecast_loss_replicas', forecaster, 'by="forecast"'),
+              legend: 'forecast',
+            },
+            {
+              expr: ofItsServer('server_forecast_loss_replicas', forecaster, 'by="reactive"'),
+              legend: 'reactive',
+            },
+          ],
+        }),
+        chart({
+          title: 'Horizon and start',
+          description:
+            'How far the forecast looks ahead, and how long a pod takes from being asked for to being ready: as measured, or its budget ' +
+            'where no start was.',
+          unit: Seconds,
+          width: 8,
+          queries: [
+            { expr: ofItsServer('server_forecast_horizon_seconds', forecaster), legend: 'horizon' },
+            { expr: ofItsServer('server_forecast_start_seconds', forecaster), legend: 'start' },
           ],
         }),
       ],
