@@ -636,7 +636,7 @@ export interface Forecaster {
    * @maximum 99
    */
   quantilePercent: number;
-  /** What its pod asks for; of memory, a server takes up to 0.5 MiB by bins of ten minutes, and 5 by those of one. */
+  /** What its pod asks for; of memory, a server takes up to 0.3 MiB by bins of ten minutes, and 3 by those of one. */
   resources: Resources;
   /** Where its pod goes. */
   scheduling: Scheduling;

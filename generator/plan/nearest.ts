@@ -226,16 +226,17 @@ function onCheaperGpu(
   return undefined;
 }
 
-/** The gateway: as it is, or with two pods. */
+/** The gateway, as it is or with two pods, and what else is no server. */
 function gateways({ workloads }: Release): SleeperChoice[] {
-  const gateway = workloads.filter(({ name }) => name === 'gateway');
-  const fewer = gateway.some(({ pods }) => pods.min > 2);
+  const gateway = workloads.filter(({ models }) => models.length === 0);
+  const isMany = ({ pods }: Workload) => pods.min > 2;
+  const fewer = gateway.some(isMany);
   return [
     { workloads: gateway, givesUp: [] },
     ...(fewer
       ? [
           {
-            workloads: gateway.map((one) => withFewest(one, 2)),
+            workloads: gateway.map((one) => (isMany(one) ? withFewest(one, 2) : one)),
             givesUp: [{ what: 'a gateway for each of three zones', weight: 1 }],
           },
         ]

@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 
 describe('what a release asks for', () => {
-  test('is what the scheduler counts of its pods: Ollama and the agent beside it, and of the gateways', () => {
+  test('is what the scheduler counts of its pods: Ollama and the agent beside it, of the gateways and of the forecaster', () => {
     const { workloads, loadBalancers } = release('production');
     const of = (name: string) => workloads.find((workload) => workload.name === name);
     expect(of('ollama-llama')).toMatchObject({
@@ -39,6 +39,7 @@ describe('what a release asks for', () => {
     });
     // The environment's own, over the chart's.
     expect(of('gateway')).toMatchObject({ need: { cpu: 500, memory: 512, gpus: 0 }, pods: { min: 3, max: 12 } });
+    expect(of('forecaster')).toMatchObject({ need: { cpu: 100, memory: 256, gpus: 0 }, pods: { min: 1, max: 1 } });
     expect(loadBalancers).toBe(1);
   });
 

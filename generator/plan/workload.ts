@@ -10,9 +10,9 @@ import { gibibytes, mebibytes, millicores } from './quantity.ts';
 
 /** The pods of one Deployment: what each asks for, and how many there are. */
 export interface Workload {
-  /** Name of the server, or `gateway`. */
+  /** Name of the server, or `gateway`, or `forecaster`. */
   name: string;
-  /** Keys of its models; none for the gateway. */
+  /** Keys of its models; none for gateway and forecaster. */
   models: string[];
   pods: { min: number; max: number };
   /** Windows in which others are the fewest; none where autoscaling heeds no schedule. */
@@ -60,6 +60,7 @@ export function releaseOf(registry: Registry, name: string, environment: Environ
     workloads: [
       ...servers.map(([server, it]) => workloadOf(server, it, values, gpuTypes.get(server))),
       gatewayOf(values),
+      ...(values.forecaster.enabled ? [forecasterOf(values)] : []),
     ],
     sharedGiB: shares ? gibibytes(values.sharedCache.size) : 0,
     // An Ingress has the load balancer of its controller.
@@ -132,9 +133,23 @@ const neverOnSpot = (pods: { min: number; max: number }, most: number) => ({
 });
 
 function gatewayOf({ gateway: { replicas, resources, autoscaling, scheduling } }: Values): Workload {
-  const pods = { min: replicas.min, max: autoscaling.enabled ? replicas.max : replicas.min };
+  return serviceOf(
+    'gateway',
+    { min: replicas.min, max: autoscaling.enabled ? replicas.max : replicas.min },
+    { resources, scheduling },
+  );
+}
+
+const forecasterOf = ({ forecaster }: Values): Workload => serviceOf('forecaster', { min: 1, max: 1 }, forecaster);
+
+/** Pods of the management service by themselves. */
+function serviceOf(
+  name: string,
+  pods: { min: number; max: number },
+  { resources, scheduling }: Pick<Values['forecaster'], 'resources' | 'scheduling'>,
+): Workload {
   return {
-    name: 'gateway',
+    name,
     models: [],
     pods,
     schedule: {},
