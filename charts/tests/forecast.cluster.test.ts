@@ -71,7 +71,7 @@ describe('a forecaster', () => {
     await Promise.all([fleet.untilReady(server, 1, 180), fleet.untilGateway()]);
     const rules = await namespace.get('configmap', 'model-management-rules');
     const now = Date.now() / 1000;
-    peakAt = Math.ceil((now + 200) / minute) * minute;
+    peakAt = Math.ceil((now + 170) / minute) * minute;
     const labels = { namespace: namespace.name, release: 'fleet', server };
     monitoring = stack.use(
       await startMonitoring(namespace.cluster, {
