@@ -79,6 +79,13 @@ const situations: object[] = [
     },
   ),
   fleet({ models }, { ...onDemand({ prometheusUrl: 'http://prometheus:9090' }, {}), forecaster: { enabled: true } }),
+  fleet(
+    { models },
+    {
+      ...onDemand({ prometheusUrl: 'http://prometheus:9090' }, { cache: { mode: 'shared' } }),
+      forecaster: { enabled: true },
+    },
+  ),
   ...[gpu('hami', 0), gpu('dra')].map((serverDefaults) => fleet({ models }, { serverDefaults })),
   fleet(
     {},
