@@ -68,7 +68,6 @@ const situations: object[] = [
       inferencePool: { enabled: true, endpointPicker: { service: 'picker' } },
     },
   ),
-  fleet({ models }, onDemand({}, { cache: { mode: 'shared' } })),
   ...['kubernetes', 'cilium'].map((engine) => fleet({ models }, onTheNetwork(engine))),
   fleet(
     { models },
@@ -78,7 +77,6 @@ const situations: object[] = [
       servers: { ...nothing(chartValues.servers), only: { models }, a: { models: ['two'], resources: { cpu: '3' } } },
     },
   ),
-  fleet({ models }, { ...onDemand({ prometheusUrl: 'http://prometheus:9090' }, {}), forecaster: { enabled: true } }),
   fleet(
     { models },
     {
