@@ -13,9 +13,9 @@ export interface Backup {
   /** Image with restic (0.17 or later) and a shell. */
   image: Image;
   /**
-   * restic's address of the repository, such as `s3:https://s3.amazonaws.com/BUCKET/PATH`, `gs:BUCKET:/PATH` or
+   * Where the copies are, as restic writes it, such as `s3:https://s3.amazonaws.com/BUCKET/PATH`, `gs:BUCKET:/PATH` or
    * `azure:CONTAINER:/PATH`; empty for a claim.
-   * @pattern ^((s3|gs|azure|b2|swift|rest|sftp):\S+)?$
+   * @pattern ^((s3|gs|azure|b2|swift|rest|sftp):[!-~]+)?$
    * @maxLength 1024
    */
   repository: string;

@@ -110,18 +110,21 @@ export interface BackupStatus {
   /**
    * When it was found to be whole, in seconds since 1970.
    * @minimum 0
+   * @maximum 100000000000
    */
   succeeded: number;
   /**
    * What the repository takes, in bytes.
    * @asType integer
    * @minimum 0
+   * @maximum 1000000000000000
    */
   bytes: number;
   /**
    * How many copies are in it.
    * @asType integer
    * @minimum 0
+   * @maximum 100000
    */
   copies: number;
 }

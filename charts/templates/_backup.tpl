@@ -27,7 +27,7 @@
 {{- $pulled := list -}}
 {{- range $name, $it := .Values.resolved -}}
 {{- $_ := set $servers $it.key (include "model-management.serverUrl" (dict "root" $ "name" $name)) -}}
-{{- range $it.models }}{{ $pulled = append $pulled .pull }}{{ end -}}
+{{- range $it.models }}{{ $pulled = append $pulled (include "model-management.pullName" (dict "root" $ "model" .)) }}{{ end -}}
 {{- end -}}
 {{- $secrets := concat .Values.imagePullSecrets (list .Values.backup.existingSecret) -}}
 {{- with .Values.gateway.apiKeys }}{{ if .enabled }}{{ $secrets = append $secrets .existingSecret }}{{ end }}{{ end -}}

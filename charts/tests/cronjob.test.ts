@@ -53,6 +53,7 @@ describe('backups', () => {
       namePrefix: 'x-',
       imagePullSecrets: ['pull'],
       ingress: { enabled: true, tls: { secretName: 'tls' } },
+      modelRegistry: { host: 'mirror:5000' },
       gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
       backup: on,
     };
@@ -66,7 +67,7 @@ describe('backups', () => {
       chart: '0.1.0',
       namespace: 'ns',
       servers: { a: 'http://x-a.ns.svc:8080', b: 'http://x-b.ns.svc:8080' },
-      pulled: ['base:1'],
+      pulled: ['mirror:5000/library/base:1'],
       baseModels: false,
       secrets: ['keys', 'pull', 'repository-keys', 'tls'],
       statusConfigMap: 'x-model-management-backup-status',

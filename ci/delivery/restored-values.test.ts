@@ -28,10 +28,14 @@ describe('the values of a copy', () => {
       { server: 'a', name: 'qwen2.5:32b', digest: 'bb', size: 1 },
       { server: 'b', name: '', digest: undefined, size: undefined },
     ];
-    expect(pinned({ models } as unknown as Values, listed).models).toEqual({
+    const values = (host: string) => ({ models, modelRegistry: { host } }) as unknown as Values;
+    expect(pinned(values(''), listed).models).toEqual({
       llama: { pull: 'llama3:70b', digest: 'sha256:aa' },
       fixed: { pull: 'Qwen2.5:32b', digest: 'sha256:own' },
       unknown: { pull: 'other' },
     });
+    const mirrored = [{ server: 'a', name: 'mirror:5000/library/llama3:70b', digest: 'cc', size: 1 }];
+    expect(pinned(values('mirror:5000'), mirrored).models.llama!.digest).toBe('sha256:cc');
+    expect(pinned(values(''), mirrored).models.llama!.digest).toBeUndefined();
   });
 });

@@ -28,8 +28,15 @@ export function pinned(values: Values, listed: readonly ListedModel[]): Values {
     listed.flatMap(({ name, digest }) => (digest ? [[canonicalName(name), `sha256:${digest}`] as const] : [])),
   );
   const models = Object.entries(values.models).map(([key, model]) => {
-    const digest = model.digest || digests.get(canonicalName(model.pull));
+    const digest = model.digest || digests.get(canonicalName(pullName(model.pull, values.modelRegistry.host)));
     return [key, digest ? { ...model, digest } : model];
   });
   return { ...values, models: Object.fromEntries(models) };
+}
+
+/** The name that is pulled: what has no host of its own is of the mirror, where there is one. */
+function pullName(name: string, mirror: string): string {
+  const parts = name.split('/').length;
+  if (!mirror || parts > 2) return name;
+  return parts === 2 ? `${mirror}/${name}` : `${mirror}/library/${name}`;
 }

@@ -68,6 +68,10 @@ const texts = [
     '24:00',
     '24:01',
     'Europe/Berlin',
+    '@daily',
+    '17 3 * * 1-5',
+    '17 3 * *',
+    's3:bucket/path',
   ],
   ...[
     'https://a:1',
@@ -103,6 +107,8 @@ const ofLength = (length: number) => [
   `https://${'a'.repeat(Math.max(0, length - 8))}`,
   `https://a/${'a'.repeat(Math.max(0, length - 10))}`,
   '9'.repeat(length),
+  `${'9'.repeat(Math.max(0, length - 8))} * * * *`,
+  `s3:${'a'.repeat(Math.max(0, length - 3))}`,
   '😀'.repeat(length),
 ];
 

@@ -61,7 +61,7 @@ export async function collect(config: BackupConfig, kube: Kube, { values, models
   await writeFile(path.join(into, 'files'), files.map((file) => `${path.join(models ?? '/', file)}\0`).join(''));
   const silent = listed.filter(({ digest }) => digest === undefined);
   return (
-    `${objects.length} objects, ${listed.length - silent.length} models listed, ${chosen.length} of them copied` +
+    `${objects.length} objects and the names of ${listed.length - silent.length} models, and ${chosen.length} models themselves` +
     silent.map(({ server }) => `; ${server} did not say which it has`).join('')
   );
 }

@@ -28,7 +28,7 @@ async function main(args: string[]): Promise<string> {
     const places = { values: given('values'), into: given('into'), ...(values.models && { models: values.models }) };
     return `collected ${await collect(config, kube, places)}`;
   }
-  if (positionals[0] === 'report') return report(config, kube, await readFile(given('stats'), 'utf8'));
+  if (positionals[0] === 'report') return await report(config, kube, await readFile(given('stats'), 'utf8'));
   throw new Error(`${positionals[0] ?? 'nothing'}: no such command; ${usage}`);
 }
 
