@@ -13,7 +13,7 @@ kubernetes.azure.com/scalesetpriority: spot
 Where pods go, as the values and what they run on have it: node selector, tolerations, affinity, spread, and what else a
 pod's spec says about that.
 Takes: scheduling, and optionally server (merged settings, of a server with its GPUs), selector (labels of the pods that are
-spread, as JSON), most (how many of these there may be), packWith (labels of the pods whose nodes are preferred, as JSON), onDemand (whether these
+spread, as JSON), packWith (labels of the pods whose nodes are preferred, as JSON), onDemand (whether these
 pods are those of a server that never run on spot nodes).
 */}}
 {{- define "model-management.placement" -}}
@@ -84,10 +84,9 @@ affinity:
 topologySpreadConstraints:
   {{- /*
   The scheduler puts each pod where the fewest are, whatever the skew. Karpenter buys for a preference as for a requirement: with 1 a
-  node for each pod. A third of the most pods is what each of three zones has then.
+  node for each pod. It cannot be of the number of pods, for a change of that is to restart none.
   */}}
-  {{- $ofZone := div (add (int .most) 2) 3 | max 1 }}
-  {{- range list (list "topology.kubernetes.io/zone" 1) (list "kubernetes.io/hostname" $ofZone) }}
+  {{- range list (list "topology.kubernetes.io/zone" 1) (list "kubernetes.io/hostname" 4) }}
   - topologyKey: {{ first . }}
     maxSkew: {{ last . }}
     # Where a zone or a node has no room, that must not keep a pod from running.

@@ -10,7 +10,7 @@ others do).
 {{- $scheduling := $server.scheduling -}}
 {{- if .onDemand }}{{ $scheduling = mergeOverwrite (deepCopy $scheduling) (dict "capacity" "onDemand") }}{{ end -}}
 {{- $identity := dict "root" .root "component" "server" "server" .it.key "gpu" .it.gpu -}}
-{{- include "model-management.podBasics" (dict "root" .root "scheduling" $scheduling "server" $server "most" $server.replicas.max
+{{- include "model-management.podBasics" (dict "root" .root "scheduling" $scheduling "server" $server
       "selector" (include "model-management.identity" $identity) "packWith" (include "model-management.kindOfServer" $identity) "onDemand" .onDemand
       "serviceAccount" (include "model-management.serversName" .root)) }}
 {{- if include "model-management.gpuIsClaim" $server }}

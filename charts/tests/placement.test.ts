@@ -112,25 +112,12 @@ describe('spreading', () => {
       });
       expect(constraint.labelSelector.matchLabels).toEqual(selector.matchLabels);
     }
-    expect(spread[0]!.maxSkew).toBe(1);
+    // One node each, were it less: Karpenter buys for it as if it were required.
+    expect(spread.map(({ maxSkew }) => maxSkew)).toEqual([1, 4]);
     const off = await render({ gateway: { scheduling: { spread: false } } });
     expect(off.get('Deployment', 'model-management-gateway').spec.template.spec).not.toHaveProperty(
       'topologySpreadConstraints',
     );
-  });
-
-  test.each([
-    [{ replicas: { min: 3, max: 12 } }, 4],
-    [{ replicas: { min: 3, max: 13 } }, 5],
-    [{ replicas: { min: 1, max: 3 } }, 1],
-    [{ replicas: { min: 6, max: 12 }, autoscaling: { enabled: false } }, 2],
-    [{ replicas: { min: 1, max: 1 } }, 1],
-  ])('renders as many gateways for a node as one of three zones has at the most: %j', async (gateway, maxSkew) => {
-    const { template } = (await render({ gateway })).get('Deployment', 'model-management-gateway').spec;
-    expect(template.spec.topologySpreadConstraints![1]).toMatchObject({
-      topologyKey: 'kubernetes.io/hostname',
-      maxSkew,
-    });
   });
 
   test('renders a server by its own pods', async () => {

@@ -40,8 +40,9 @@ export function usdPerHour({ usdPerHour, spot }: Instance, purchase: Purchase, {
   return range(spare, spare * (1 - fallbackShare) + usdPerHour * fallbackShare);
 }
 
-/** Zones that pods are spread over: no more of them are on a node than in a zone. */
+/** Zones that pods are spread over: no more of them are on a node than in a zone, nor than the chart's skew of nodes has it. */
 const zones = 3;
+const mostOnNode = 4;
 
 /** What nodes can be had for the pods of a release, at the upper end of what they cost. */
 export function offersOf(prices: Prices, purchase: Purchase): Offer[] {
@@ -82,7 +83,7 @@ export async function buy(
       return {
         ...{ name, need, count: wanted },
         ...(gpuType && { gpuType }),
-        ...(spread && { together: Math.ceil(wanted / zones) }),
+        ...(spread && { together: Math.min(Math.ceil(wanted / zones), mostOnNode) }),
       };
     });
     const offers = new Map(offersOf(prices, as).map((offer) => [offer.type, offer]));
