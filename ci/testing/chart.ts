@@ -15,11 +15,13 @@ export const chartValues: Values = parse(read('values.yaml'));
 export const chartSchemaText = read('values.schema.json');
 export const chartSchema: JsonSchema = JSON.parse(chartSchemaText);
 
-const { serverDefaults } = chartValues;
+const { autoscaling, serverDefaults } = chartValues;
 const schedule = { example: { days: [], from: '00:00', to: '01:00', min: 1 } };
+const placeholders = { example: { server: 'ollama-qwen', pods: 1, priorityClassName: 'low' } };
 
-/** The same with an entry in a map that has none and whose entries need keys: what changes one of these changes no more. */
+/** The same with an entry in each map that has none and whose entries need keys: what changes one of these changes no more. */
 export const filledValues: Values = {
   ...chartValues,
+  autoscaling: { ...autoscaling, placeholders },
   serverDefaults: { ...serverDefaults, autoscaling: { ...serverDefaults.autoscaling, schedule } },
 };
