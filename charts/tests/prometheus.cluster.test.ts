@@ -48,7 +48,7 @@ const silentWhenWell = {
     'Room left on the volumes of models',
     'Loads and unloads: unload, {{reason}}',
     'Alerts',
-    'Replicas against demand: scheduled',
+    'Replicas against demand and forecast: scheduled',
   ],
 };
 
