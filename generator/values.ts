@@ -102,6 +102,7 @@ const networkPolicy: NetworkPolicy = {
   },
   httpsProxy: nobody,
   collector: nobody,
+  backupRepository: { ...nobody, addresses: ['public'], ports: [443] },
   inferenceGateway: nobody,
 };
 

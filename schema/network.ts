@@ -26,6 +26,8 @@ export interface NetworkPolicy {
   httpsProxy: Peer;
   /** The collector of `tracing.endpoint`. */
   collector: Peer;
+  /** Where copies are kept, where `backup.repository` is an address. */
+  backupRepository: PeerWithPorts;
   /** The inference gateway and its endpoint pickers, where `inferencePool` is enabled. */
   inferenceGateway: Peer;
 }

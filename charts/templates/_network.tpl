@@ -76,12 +76,23 @@ Servers that pull nothing and send no traces need nothing at all. Takes the root
 {{- $policy := .Values.networkPolicy -}}
 {{- $registry := .Values.modelRegistry -}}
 {{- $selector := dict -}}
-{{- range list "gateway" "server" "puller" "forecaster" -}}
+{{- range list "gateway" "server" "puller" "forecaster" "backup" -}}
 {{- $_ := set $selector . (dict "matchLabels" (include "model-management.identity" (dict "root" $ "component" .) | fromJson)) -}}
 {{- end -}}
 {{- $needs := list (dict "name" "gateway-egress" "selector" $selector.gateway "dns" true "apiServer" true) -}}
+{{- if .Values.forecaster.enabled -}}
 {{- $prometheus := dict "direction" "to" "peers" (include "model-management.peers" $policy.prometheus) "ports" $policy.prometheus.ports -}}
 {{- $needs = append $needs (dict "name" "forecaster-egress" "selector" $selector.forecaster "dns" true "rules" (include "model-management.networkRules" $prometheus | fromJsonArray)) -}}
+{{- end -}}
+{{- if .Values.backup.enabled -}}
+{{- $servers := dict "direction" "to" "peers" (include "model-management.ownPeer" (dict "root" $ "component" "server")) "ports" (list 8080) -}}
+{{- $rules := include "model-management.networkRules" $servers | fromJsonArray -}}
+{{- if .Values.backup.repository -}}
+{{- $repository := dict "direction" "to" "peers" (include "model-management.peers" $policy.backupRepository) "ports" $policy.backupRepository.ports -}}
+{{- $rules = concat $rules (include "model-management.networkRules" $repository | fromJsonArray) -}}
+{{- end -}}
+{{- $needs = append $needs (dict "name" "backup-egress" "selector" $selector.backup "dns" true "apiServer" true "rules" $rules) -}}
+{{- end -}}
 {{- with .Values.tracing.endpoint -}}
 {{- $collector := dict "direction" "to" "peers" (include "model-management.peers" $policy.collector) "ports" (list (include "model-management.portOf" .)) -}}
 {{- $rules := include "model-management.networkRules" $collector | fromJsonArray -}}

@@ -23,6 +23,7 @@ const switches = {
   modelRegistry: { httpsProxy: 'http://proxy.example.com:3128' },
   tracing: { endpoint: 'http://collector.observability:4318/v1/traces' },
   inferencePool: { enabled: true },
+  backup: { enabled: true, existingSecret: 'repository', repository: 's3:https://s3.example.com/bucket' },
   networkPolicy: {
     httpsProxy: { namespaceLabels: { 'kubernetes.io/metadata.name': 'egress' }, podLabels: proxy },
     collector: { namespaceLabels: { 'kubernetes.io/metadata.name': 'observability' }, podLabels: collector },
@@ -84,9 +85,7 @@ function pods(rendered: Rendered): Party[] {
     return { name, roles, end: pod(metadata.labels), own: true };
   });
   const gateway = parties.find(({ roles }) => roles.includes('gateway'))!;
-  const forecaster = { ...gateway.end.pod!.labels, 'app.kubernetes.io/component': 'forecaster' };
-  const more = { name: 'forecaster', roles: ['forecaster'], end: pod(forecaster), own: true };
-  return [...parties, { ...gateway, name: 'another gateway', end: pod(gateway.end.pod!.labels) }, more];
+  return [...parties, { ...gateway, name: 'another gateway', end: pod(gateway.end.pod!.labels) }];
 }
 
 const ports = ['TCP', 'UDP'].flatMap((protocol) =>
@@ -144,6 +143,9 @@ describe('the table of docs/security.md', () => {
         '`modelRegistry.httpsProxy`': !!enabled.modelRegistry?.httpsProxy,
         '`tracing.endpoint`': !!enabled.tracing?.endpoint,
         '`inferencePool.enabled`': !!enabled.inferencePool?.enabled,
+        '`backup.enabled`': !!enabled.backup?.enabled,
+        '`backup.repository`': !!enabled.backup?.repository,
+        '`forecaster.enabled`': 'model-management-forecaster' in rendered.podTemplates,
       };
       const holds = (when: string) => {
         if (!(when in conditions)) throw new Error(`docs/security.md: no such condition as ${when}`);
