@@ -132,7 +132,7 @@ const servers: RuleGroup<AlertRule> = {
       expr:
         `max by (namespace, server) (label_replace(${inNamespace('kube_horizontalpodautoscaler_status_condition', 'condition="ScalingActive"', 'status="false"')}` +
         // At none it rests, unless it is the one who may take it there: KEDA does, or somebody by hand.
-        ` unless on (namespace, horizontalpodautoscaler) (${inNamespace('kube_horizontalpodautoscaler_status_desired_replicas')} == 0` +
+        ` unless on (namespace, horizontalpodautoscaler) (${inNamespace('kube_horizontalpodautoscaler_status_current_replicas')} == 0` +
         ` and on (namespace, horizontalpodautoscaler) ${inNamespace('kube_horizontalpodautoscaler_spec_min_replicas')} > 0),` +
         ` "server", "$1", "horizontalpodautoscaler", "(?:keda-hpa-)?${marks.prefix}(.+)"))` +
         ` * on (namespace, server) group_left (release) ${ours('server:replicas:max')} > 0` +

@@ -204,7 +204,7 @@ export const alertCases: AlertCase[] = [
       ...autoscaler('keda-hpa-x-gpu', 'ScalingActive', bad(0, 1)),
       ...autoscaler('x-gpu', 'ScalingActive', '0x20'),
       // It could take the server to none itself, or has not.
-      ...of('kube_horizontalpodautoscaler_status_desired_replicas', theirs, between(30, 45, [1, 0, 1])),
+      ...of('kube_horizontalpodautoscaler_status_current_replicas', theirs, between(30, 45, [1, 0, 1])),
       ...of('kube_horizontalpodautoscaler_spec_min_replicas', theirs, between(30, 45, [1, 0, 1])),
     },
     pending: 22,
@@ -217,7 +217,7 @@ export const alertCases: AlertCase[] = [
     near: {
       // For a moment, and later because it rests: somebody else took the server to none.
       ...autoscaler('keda-hpa-x-gpu', 'ScalingActive', '0x19 1x3 0x36 1x40 0x20'),
-      ...of('kube_horizontalpodautoscaler_status_desired_replicas', theirs, between(60, 101, [1, 0, 1])),
+      ...of('kube_horizontalpodautoscaler_status_current_replicas', theirs, between(60, 101, [1, 0, 1])),
       ...of('kube_horizontalpodautoscaler_spec_min_replicas', theirs, always(1)),
       ...autoscaler('x-gpu', 'AbleToScale', always(1)),
       // Of the gateway, and of somebody else's.
