@@ -103,14 +103,21 @@ async function evict({ namespace }: Fleet, { metadata }: Resource, seconds: numb
 
 const isOnDemand = ({ metadata }: Resource) => 'model-management.fineprint.ai/capacity' in metadata.labels;
 
-/** Sums of the gateways' counters of some name, by the label that tells them apart. */
-async function counted({ namespace }: Fleet, name: string): Promise<number> {
+/** What the gateways have counted: read at once, or what waits would be counted from two moments. */
+async function counted({ namespace }: Fleet) {
   const gateways = await namespace.list('pods', 'app.kubernetes.io/component=gateway');
   const texts = await Promise.all(
     gateways.map(async ({ status }) => (await fetch(`http://${status.podIP}:9090/metrics`)).text()),
   );
-  const values = texts.flatMap((text) => [...text.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, 'gm'))]);
-  return values.reduce((sum, [, value]) => sum + Number(value), 0);
+  const sum = (series: string) =>
+    texts
+      .flatMap((text) => [...text.matchAll(new RegExp(`^${series} (\\S+)$`, 'gm'))])
+      .reduce((all, [, value]) => all + Number(value), 0);
+  return {
+    retried: sum('model_request_retries_total\\{.*\\}'),
+    fallen: sum('model_request_fallbacks_total\\{.*\\}'),
+    waited: sum('model_queue_wait_seconds_count\\{.*\\}') - sum('model_queue_wait_seconds_bucket\\{.*le="1"[,}].*'),
+  };
 }
 
 it('loses no request while the spot nodes of months are taken back, and saves what the plan says', {
@@ -135,15 +142,7 @@ it('loses no request while the spot nodes of months are taken back, and saves wh
   const rows = [
     ['taken back', 'pods', 'no pod for', 'answers meanwhile', 'retried', 'by another model', 'waited over 1 s', 'lost'],
   ];
-  const before = async () => ({
-    retried: await counted(fleet, 'model_request_retries_total'),
-    fallen: await counted(fleet, 'model_request_fallbacks_total'),
-    waited:
-      (await counted(fleet, 'model_queue_wait_seconds_count')) -
-      (await counted(fleet, 'model_queue_wait_seconds_bucket\\{[^}]*le="1"[^}]*\\}')),
-    whole: tally.whole,
-    lost: tally.lost.length,
-  });
+  const before = async () => ({ ...(await counted(fleet)), whole: tally.whole, lost: tally.lost.length });
   try {
     for (const { offer, pods } of events) {
       const then = await before();
