@@ -45,7 +45,10 @@ const onTheNetwork = (engine: string) => {
   const peer = { podLabels: { app: 'peer' }, namespaceLabels: { a: 'b' }, addresses: ['1.2.3.4/32'] };
   const everybody = { clients: { one: peer }, httpsProxy: peer, collector: peer, inferenceGateway: peer };
   return {
-    networkPolicy: { enabled: true, engine, ...everybody, modelRegistry: peer },
+    networkPolicy: { enabled: true, engine, ...everybody, modelRegistry: peer, backupRepository: peer },
+    backup: { enabled: true, existingSecret: 'repository', repository: 's3:bucket' },
+    autoscaling: { signals: 'demand', prometheusUrl: 'http://prometheus:9090' },
+    forecaster: { enabled: true },
     modelRegistry: { insecure: true, httpsProxy: 'http://proxy.example.com:3128' },
     tracing: { endpoint: 'http://collector.example.com:4318/v1/traces' },
   };
