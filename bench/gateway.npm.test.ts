@@ -14,7 +14,7 @@ import type { Figure } from './measure.ts';
 beforeAll(async () => void (await toolFamily('bench')), 10 * 60_000);
 
 it('measures gateway and agent, and says what it found', async () => {
-  await using project = await copyProject('bench', 'charts', 'ci', 'generator', 'schema', 'service');
+  await using project = await copyProject('bench', 'charts', 'ci', 'environments', 'generator', 'schema', 'service');
   const options = ['--rounds', '1', '--seconds', '0.5', '--candidates', 'direct,agent'];
   const { stdout, stderr } = await project.npm('bench', 'gateway', '--only', 'rates,fairness', ...options);
   expect(stdout, stderr).toMatch(/^FIGURE +VALUE/);

@@ -12,6 +12,7 @@ const generated = [
   'service/config.schema.json',
   'charts/files/rules/recording.yaml',
   'charts/files/rules/alerts.yaml',
+  'charts/README.md',
   'docs/rules.md',
   'charts/files/dashboards/overview.json',
   'charts/files/dashboards/model.json',

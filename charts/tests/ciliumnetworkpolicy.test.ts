@@ -9,7 +9,12 @@ const named = <T extends { metadata: { name: string } }>(objects: T[], name: str
 
 describe('the engine cilium', () => {
   test('renders the model registry by its names, DNS by way of the proxy and the API server as Cilium knows it', async () => {
-    const rendered = await render(cilium());
+    const forecasts = {
+      autoscaling: { signals: 'demand', prometheusUrl: 'http://prometheus:9090' },
+      forecaster: { enabled: true },
+      monitoring: { rules: { delivery: 'configMap' } },
+    };
+    const rendered = await render({ ...cilium(), ...forecasts });
     const policies = rendered.all('CiliumNetworkPolicy');
     const dns = { rules: { dns: [{ matchPattern: '*' }] }, ports: [{ port: '53', protocol: 'ANY' }] };
     const kubeDns = {

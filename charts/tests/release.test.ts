@@ -168,6 +168,7 @@ describe('the package', () => {
     expect([...top].toSorted()).toEqual([
       '.helmignore',
       'Chart.yaml',
+      'README.md',
       'files',
       'templates',
       'values.schema.json',

@@ -21,6 +21,7 @@ const values: ValuesOverrides = {
   ingress: { enabled: false },
   // What is asked of fakes is nothing: there would be no metrics.
   autoscaling: { signals: 'cpu' },
+  forecaster: { enabled: false },
   monitoring: { scrape: { method: 'none' }, rules: { delivery: 'none' }, dashboards: { delivery: 'none' } },
   serverDefaults: { scheduling: onFakeNodes as never },
   gateway: { scheduling: onFakeNodes as never },
