@@ -30,6 +30,8 @@ const values = [
   ) as ValuesOverrides,
   {
     monitoring: { rules: { delivery: 'configMap' }, plannedCost: { onDemand: { minimum: 1 }, spot: { minimum: 0.5 } } },
+    // It never runs: what it would tell is told below.
+    backup: { enabled: true, existingSecret: 'none', schedule: '@yearly' },
   } satisfies ValuesOverrides,
 ].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
 
@@ -75,6 +77,9 @@ describe('on a real Prometheus, with rules in a hurry', () => {
     });
     const exporter = stack.use(await startFakeExporter(cluster.node.layout.hostAddress, {}));
     await fleet.deploy(values);
+    const status = { succeeded: Math.floor(Date.now() / 1000), bytes: 1000, copies: 1 };
+    const patch = JSON.stringify({ data: { 'status.json': JSON.stringify(status) } });
+    await fleet.namespace.kubectl(['patch', 'configmap', 'model-management-backup-status', '--patch', patch]);
     await Promise.all([...servers.map((model) => fleet.untilReady(`ollama-${model}`, 1, 180)), fleet.untilGateway()]);
     const [pod] = await fleet.pods('ollama-gpu');
     const of = `namespace="${name()}",pod="${pod.metadata.name}"`;

@@ -1,4 +1,4 @@
-import { BytesIEC, Dollars, Percent, PercentUnit, Short } from '@grafana/grafana-foundation-sdk/units';
+import { BytesIEC, Dollars, Percent, PercentUnit, Seconds, Short } from '@grafana/grafana-foundation-sdk/units';
 import type { Frame } from './frame.ts';
 import { chart, figure, list } from './panels.ts';
 import { tokenCost } from './token-cost.ts';
@@ -206,6 +206,27 @@ export const capacity: Frame = {
           ],
         }),
         tokenCost(ofServer),
+      ],
+    },
+    {
+      title: 'Backups',
+      panels: [
+        figure({
+          title: 'Age of the last good copy',
+          description: 'Since the last copy of the release that was found to be whole.',
+          unit: Seconds,
+          width: 6,
+          query: { expr: `max(${ours('release:backup_age:seconds')})`, legend: 'age' },
+          noValue: 'none',
+        }),
+        figure({
+          title: 'Size of all copies',
+          description: 'What the repository takes, with the copies of other releases that are in it.',
+          unit: BytesIEC,
+          width: 6,
+          query: { expr: `max(${ours('release:backup_repository:bytes')})`, legend: 'size' },
+          noValue: 'none',
+        }),
       ],
     },
   ],
