@@ -89,8 +89,8 @@ describe('the README', () => {
       expect(status, `${command}\n${stdout}\n${stderr}`).toBe(0);
     }
     const deployed = JSON.parse(await cluster.kubectl(['get', 'deployments', '--namespace', namespace, '-o', 'json']));
-    // The gateway, seven servers, and the pods of four of them that stay on demand.
-    expect(deployed.items).toHaveLength(12);
+    // The gateway, the forecaster, seven servers, and the pods of four of them that stay on demand.
+    expect(deployed.items).toHaveLength(13);
   });
 
   it('has commands for clients that work', async () => {

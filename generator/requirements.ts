@@ -72,6 +72,6 @@ export function requirementsTable(registry: Registry): string {
   return [
     ...table.map((cells) => `| ${cells.join(' | ')} |`),
     '',
-    `Beside them, each pod has an agent, and the gateway has ${range(gateway.min, gateway.max)} pods.`,
+    `Beside them, each pod has an agent, the gateway has ${range(gateway.min, gateway.max)} pods, and the forecaster, where it is on, one.`,
   ].join('\n');
 }
