@@ -17,7 +17,7 @@ const prompts = (count: number) =>
     Array.from({ length: count }, (_, i) => [`m${i}`, model(`m${i}`, { system: 'x'.repeat(16_384) })]),
   );
 
-const nearlyFull = prompts(34);
+const nearlyFull = prompts(35);
 
 const namespaceName = 'kubernetes.io/metadata.name';
 const network = (networkPolicy: object, rest: object = {}) => ({
@@ -402,14 +402,14 @@ const cases: {
   },
   {
     what: 'the release would not fit in its Secret',
-    values: fleet({ a: {} }, prompts(35)),
-    line: 'servers: 1 of them make a release of about 1016 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
-    near: fleet({ a: {} }, prompts(34)),
+    values: fleet({ a: {} }, prompts(36)),
+    line: 'servers: 1 of them make a release of about 1038 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
+    near: fleet({ a: {} }, prompts(35)),
   },
   {
     what: 'the release would not fit in its Secret with the rules',
     values: fleet({ a: {} }, nearlyFull, { monitoring: { rules: { delivery: 'configMap' } } }),
-    line: 'servers: 1 of them make a release of about 1002 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
+    line: 'servers: 1 of them make a release of about 1025 KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own',
     near: fleet({ a: {} }, nearlyFull),
   },
   {
