@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { render } from '../../charts/tests/render.ts';
-import { hurried } from '../../charts/tests/rules/hurried.ts';
+import { hurriedFiles } from '../../charts/tests/rules/hurried.ts';
 import { say } from '../../ci/tools/progress.ts';
 import type { GatewayConfig } from '../../schema/config.ts';
 import { agentConfig, roomy, startService } from '../gateway/candidates.ts';
@@ -60,7 +60,7 @@ export async function seriesOf(run: Run, { models, interval, minutes, aims }: Sc
 
   const fleet = stack.use(await FakeFleet.start(pods, gateway.metricsUrl, { metricsUrl: agent.metricsUrl, model }));
   const faster = () => advised / interval;
-  const shorter = Object.fromEntries(Object.entries(rules).map(([file, text]) => [file, hurried(text, faster)]));
+  const shorter = hurriedFiles(rules, faster);
   const prometheus = stack.use(await Prometheus.start(run, shorter, fleet.targets, interval));
   const load = atWork(gateway.url, names);
   try {

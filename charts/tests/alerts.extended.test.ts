@@ -14,7 +14,7 @@ import { root } from '../../ci/tools/paths.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { alerts } from '../../generator/monitoring/alerts.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
-import { hurried } from './rules/hurried.ts';
+import { hurriedFiles } from './rules/hurried.ts';
 
 /**
  * Every alert is provoked for once on a real fleet, and heard of by a real Alertmanager. What takes minutes takes seconds
@@ -204,9 +204,7 @@ describe('on a real Prometheus', () => {
     const rules = await fleet.namespace.get('configmap', 'model-management-rules');
     monitoring = stack.use(
       await startMonitoring(cluster, {
-        rules: Object.fromEntries(
-          Object.entries(rules.data as Record<string, string>).map(([file, text]) => [file, hurried(text, faster)]),
-        ),
+        rules: hurriedFiles(rules.data, faster),
         alertmanager: alertmanagerConfig(receiver.url),
         namespaces: [name()],
         targets: { 'fake-exporter': exporter.target },

@@ -8,7 +8,7 @@ import { mergeValues, type ValuesOverrides } from '../../generator/environment.t
 import type { FleetEvent } from '../../service/gateway/status/view.ts';
 import { randomFrom } from '../../service/testing/fake-demand.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
-import { hurried } from './rules/hurried.ts';
+import { hurriedFiles } from './rules/hurried.ts';
 
 const server = 'ollama-elastic';
 const minute = 60;
@@ -75,10 +75,7 @@ describe('a forecaster', () => {
     const labels = { namespace: namespace.name, release: 'fleet', server };
     monitoring = stack.use(
       await startMonitoring(namespace.cluster, {
-        rules: Object.fromEntries(
-          Object.entries(rules.data as Record<string, string>).map(([file, text]) => [file, hurried(text)]),
-        ),
-        alertmanager: { route: { receiver: 'none' }, receivers: [{ name: 'none' }] },
+        rules: hurriedFiles(rules.data),
         namespaces: [namespace.name],
         seconds: 1,
         past: [dailyPeaks(labels, now, peakAt)],

@@ -16,7 +16,7 @@ import { labelOfMetric, spotLabels } from '../../generator/monitoring/nodes.ts';
 import { recording } from '../../generator/monitoring/recording.ts';
 import { runbookOf } from '../../generator/monitoring/rules.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
-import { hurried } from './rules/hurried.ts';
+import { hurriedFiles } from './rules/hurried.ts';
 
 const servers = ['plain', 'gpu'];
 const values = [
@@ -107,10 +107,7 @@ describe('on a real Prometheus, with rules in a hurry', () => {
     const rules = await fleet.namespace.get('configmap', 'model-management-rules');
     monitoring = stack.use(
       await startMonitoring(cluster, {
-        rules: Object.fromEntries(
-          Object.entries(rules.data as Record<string, string>).map(([file, text]) => [file, hurried(text)]),
-        ),
-        alertmanager: { route: { receiver: 'none' }, receivers: [{ name: 'none' }] },
+        rules: hurriedFiles(rules.data),
         namespaces: [name()],
         targets: { 'fake-exporter': exporter.target },
         seconds: 1,

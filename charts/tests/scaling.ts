@@ -7,7 +7,7 @@ import { type Monitoring, prometheusUrl, startMonitoring } from '../../ci/cluste
 import { type Resource, testCluster } from '../../ci/cluster/testing.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
-import { hurried } from './rules/hurried.ts';
+import { hurriedFiles } from './rules/hurried.ts';
 
 const scaled = { enabled: true };
 
@@ -132,10 +132,7 @@ export function scalesOnDemand(engine: Engine): void {
     const rules = await namespace.get('configmap', 'model-management-rules');
     monitoring = stack.use(
       await startMonitoring(namespace.cluster, {
-        rules: Object.fromEntries(
-          Object.entries(rules.data as Record<string, string>).map(([file, text]) => [file, hurried(text)]),
-        ),
-        alertmanager: { route: { receiver: 'none' }, receivers: [{ name: 'none' }] },
+        rules: hurriedFiles(rules.data),
         namespaces: [namespace.name],
         targets: { 'fake-forecaster': exporter.target },
         seconds: 1,

@@ -11,7 +11,7 @@ import { glance, type Way } from '../doctor/way.ts';
 import { clientEnvironment } from '../tools/clients.ts';
 import { output } from '../tools/run.ts';
 import { openCluster, requireHost, stopCluster } from './cluster.ts';
-import { namespace, releaseName } from './release.ts';
+import { accessTo, namespace, releaseName } from './release.ts';
 import type { UpOptions } from './up.ts';
 
 const usage = 'npm run up|down|status [-- --context NAME | --name NAME]';
@@ -107,8 +107,7 @@ async function status({ context, name }: UpOptions): Promise<number> {
 
 /** Prints the fleet as a table, then nodes, release and pods as kubectl and Helm do. */
 async function show(way: Way): Promise<number> {
-  const kubectl = way.context ? ['--context', way.context] : [];
-  const helm = way.context ? ['--kube-context', way.context] : [];
+  const { kubectl, helm } = accessTo(way.env, way.context);
   const questions: [string, string[]][] = [
     ['kubectl', [...kubectl, 'get', 'nodes']],
     ['helm', [...helm, '--namespace', namespace, 'list']],

@@ -19,6 +19,12 @@ export interface Access {
   helm: readonly string[];
 }
 
+/** The way to the cluster of a context; without one to that which the environment leads to. */
+export const accessTo = (env: NodeJS.ProcessEnv, context: string | undefined): Access =>
+  context === undefined
+    ? { env, kubectl: [], helm: [] }
+    : { env, kubectl: ['--context', context], helm: ['--kube-context', context] };
+
 const kubectl = (access: Access, ...args: string[]): Promise<string> =>
   run('kubectl', [...access.kubectl, '--namespace', namespace, ...args], { env: access.env });
 
@@ -41,11 +47,11 @@ export function writeOverlay(folder: string, values: ValuesOverrides): string {
 }
 
 /** The namespace, as strict as the chart promises to bear. A namespace that is there stays as it is. */
-export async function ensureNamespace(access: Access): Promise<void> {
-  const found = await kubectl(access, 'get', 'namespace', namespace, '--ignore-not-found', '--output', 'name');
+export async function ensureNamespace(access: Access, name = namespace): Promise<void> {
+  const found = await kubectl(access, 'get', 'namespace', name, '--ignore-not-found', '--output', 'name');
   if (found) return;
-  await kubectl(access, 'create', 'namespace', namespace);
-  await kubectl(access, 'label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted');
+  await kubectl(access, 'create', 'namespace', name);
+  await kubectl(access, 'label', 'namespace', name, 'pod-security.kubernetes.io/enforce=restricted');
 }
 
 /** Installs the chart with the local environment, or upgrades to it. */

@@ -4,6 +4,7 @@ import type { Image } from './images.ts';
 import { type Namespace, newNamespace } from './namespace.ts';
 
 export { isReady, type Namespace, type Resource } from './namespace.ts';
+export { restrictedContainer, restrictedPod } from './restricted.ts';
 
 /** What the global setup tells the tests. */
 export interface TestCluster {
@@ -26,12 +27,3 @@ export async function testCluster(): Promise<Cluster & TestCluster> {
 export async function testNamespace(): Promise<Namespace> {
   return newNamespace(await testCluster());
 }
-
-/** What the pod security standard `restricted` wants of a pod and of each of its containers. */
-export const restrictedPod = {
-  runAsNonRoot: true,
-  runAsUser: 10001,
-  fsGroup: 10001,
-  seccompProfile: { type: 'RuntimeDefault' },
-} as const;
-export const restrictedContainer = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } as const;

@@ -11,6 +11,7 @@ import { ollamaImage, serviceImage } from './images.ts';
 import { seedRegistry } from './models.ts';
 import {
   type Access,
+  accessTo,
   chat,
   ensureNamespace,
   install,
@@ -90,7 +91,7 @@ async function again(cluster: Cluster): Promise<Cluster> {
 
 async function upInContext(context: string): Promise<void> {
   const env = await clientEnvironment('kubectl', 'helm');
-  const access: Access = { env, kubectl: ['--context', context], helm: ['--kube-context', context] };
+  const access = accessTo(env, context);
   await Promise.all([run('kubectl', [...access.kubectl, 'version'], access), generateValues()]);
   await release(access, options.args);
   const forward = await forwardPort(access);

@@ -11,7 +11,9 @@ import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
 import type { Values } from '../../schema/values.ts';
 import type { ListedModel } from '../../service/backup/collect.ts';
-import { type Way, wayTo } from '../doctor/way.ts';
+import { type Access, accessTo, ensureNamespace } from '../cluster/release.ts';
+import { restrictedContainer, restrictedPod } from '../cluster/restricted.ts';
+import { wayTo } from '../doctor/way.ts';
 import { clientEnvironment } from '../tools/clients.ts';
 import { columns } from '../tools/columns.ts';
 import { root } from '../tools/paths.ts';
@@ -73,28 +75,21 @@ function asked(args: string[]): Asked {
 /** kubectl and Helm in the namespace of the release. */
 class Place {
   readonly namespace: string;
-  readonly #way: Way;
+  readonly access: Access;
 
-  constructor(way: Way, namespace: string) {
-    this.#way = way;
+  constructor(access: Access, namespace: string) {
+    this.access = access;
     this.namespace = namespace;
   }
 
   kubectl(args: string[], input?: string): Promise<string> {
-    const context = this.#way.context ? ['--context', this.#way.context] : [];
-    const options = { env: this.#way.env, ...(input !== undefined && { input }) };
-    return run('kubectl', [...context, '--namespace', this.namespace, ...args], options);
+    const options = { env: this.access.env, ...(input !== undefined && { input }) };
+    return run('kubectl', [...this.access.kubectl, '--namespace', this.namespace, ...args], options);
   }
 
   helm(args: string[]): Promise<string> {
-    const context = this.#way.context ? ['--kube-context', this.#way.context] : [];
-    return run('helm', [...context, '--namespace', this.namespace, ...args], { env: this.#way.env, cwd: root });
-  }
-
-  async ensureNamespace(): Promise<void> {
-    if (await this.kubectl(['get', 'namespace', this.namespace, '--ignore-not-found', '--output', 'name'])) return;
-    await this.kubectl(['create', 'namespace', this.namespace]);
-    await this.kubectl(['label', 'namespace', this.namespace, 'pod-security.kubernetes.io/enforce=restricted']);
+    const where = [...this.access.helm, '--namespace', this.namespace];
+    return run('helm', [...where, ...args], { env: this.access.env, cwd: root });
   }
 }
 
@@ -123,10 +118,7 @@ async function inPod(place: Place, what: Asked, script: string, volumes: Volume[
     spec: {
       restartPolicy: 'Never',
       automountServiceAccountToken: false,
-      securityContext: {
-        ...{ runAsNonRoot: true, runAsUser: 10001, runAsGroup: 10001, fsGroup: 10001 },
-        seccompProfile: { type: 'RuntimeDefault' },
-      },
+      securityContext: { ...restrictedPod, runAsGroup: restrictedPod.runAsUser },
       containers: [
         {
           name: 'restic',
@@ -135,11 +127,7 @@ async function inPod(place: Place, what: Asked, script: string, volumes: Volume[
           envFrom: [{ secretRef: { name: what.secret } }],
           env: Object.entries(env).map(([name, value]) => ({ name, value })),
           resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } },
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ['ALL'] },
-          },
+          securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
           volumeMounts: [
             { name: 'tmp', mountPath: '/tmp' },
             ...all.map(({ name, path }) => ({ name, mountPath: path })),
@@ -202,11 +190,9 @@ async function restore(what: Asked): Promise<boolean> {
   const start = performance.now();
   const step = (text: string) => say(`restore: ${text} (${duration(performance.now() - start)})`);
   const way = await wayTo(what.context, what.name);
-  const place = new Place(
-    way.kubeconfig ? way : { ...way, env: await clientEnvironment('kubectl', 'helm') },
-    what.namespace,
-  );
-  await place.ensureNamespace();
+  const env = way.kubeconfig ? way.env : await clientEnvironment('kubectl', 'helm');
+  const place = new Place(accessTo(env, way.context), what.namespace);
+  await ensureNamespace(place.access, what.namespace);
   const copy = await readCopy(place, what);
   step(`read the copy of ${what.from}, by chart ${copy.release.chart}`);
   const there = (await place.kubectl(['get', 'secrets', '--output', 'jsonpath={.items[*].metadata.name}'])).split(' ');

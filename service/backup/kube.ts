@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { type ApiServer, ownApiServer } from '../shared/api-server.ts';
-import { Client } from '../shared/undici.ts';
+import { type ApiServer, asAccount, connectTo, ownApiServer } from '../shared/api-server.ts';
+import type { Client } from '../shared/undici.ts';
 
 const patienceMs = 30_000;
 
@@ -21,7 +19,7 @@ export class Kube implements AsyncDisposable {
   /** Throws where there is no API server to ask. */
   constructor(api: ApiServer = ownApiServer()) {
     this.#api = api;
-    this.#client = new Client(api.url, api.caFile ? { connect: { ca: readFileSync(api.caFile, 'utf8') } } : {});
+    this.#client = connectTo(api, patienceMs);
   }
 
   /** The objects of a resource, such as `/apis/apps/v1/namespaces/NS/deployments`, by a label selector. */
@@ -42,19 +40,15 @@ export class Kube implements AsyncDisposable {
     query: Record<string, string>,
     body?: object,
   ): Promise<KubeObject> {
-    const token = (await readFile(this.#api.tokenFile, 'utf8')).trim();
     const { statusCode, body: answer } = await this.#client.request({
       method,
       path,
       query,
       headers: {
-        authorization: `Bearer ${token}`,
-        accept: 'application/json',
+        ...(await asAccount(this.#api)),
         ...(body && { 'content-type': 'application/merge-patch+json' }),
       },
       ...(body && { body: JSON.stringify(body) }),
-      headersTimeout: patienceMs,
-      bodyTimeout: patienceMs,
     });
     const text = await answer.text();
     if (statusCode === 200) return JSON.parse(text) as KubeObject;

@@ -18,19 +18,18 @@ const shown: [name: string, help: string, of: keyof BackupStatus][] = [
  * metrics are: Kubernetes brings a new one within a minute or so.
  */
 export function showBackups(registry: Registry, file: () => string | undefined): void {
-  for (const [name, help, of] of shown) {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        const status = statusIn(file());
-        if (status) this.set(status[of]);
-        else this.remove();
-      },
-    });
-  }
+  // The first of them reads it for all: a registry asks its metrics in their order.
+  const read = () => {
+    const status = statusIn(file());
+    for (const [gauge, of] of gauges) {
+      if (status) gauge.set(status[of]);
+      else gauge.remove();
+    }
+  };
+  const gauges = shown.map(([name, help, of], index) => {
+    const gauge = new Gauge({ name, help, registers: [registry], ...(index === 0 && { collect: read }) });
+    return [gauge, of] as const;
+  });
 }
 
 function statusIn(file: string | undefined): BackupStatus | undefined {

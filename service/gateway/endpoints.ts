@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ApiServer, ownApiServer } from '../shared/api-server.ts';
+import { type ApiServer, asAccount, connectTo, ownApiServer } from '../shared/api-server.ts';
 import { type Backoff, waitMs } from '../shared/backoff.ts';
 import type { Logger } from '../shared/logging.ts';
-import { Client } from '../shared/undici.ts';
+import type { Client } from '../shared/undici.ts';
 
 /** What the Services of all servers and gateways are labelled with, whatever their release; their EndpointSlices inherit it. */
 const labelSelector = 'app.kubernetes.io/part-of=model-management,app.kubernetes.io/component in (server,gateway)';
@@ -152,20 +150,13 @@ export class EndpointWatch {
   /** Lists, then watches until that fails. */
   async #follow(): Promise<never> {
     this.#begin();
-    await using client = this.#connect();
+    await using client = connectTo(this.#api, patienceMs);
     let version = await this.#list(client);
     for (;;) {
       this.#begin();
       version = await this.#watch(client, version);
       await this.#pause();
     }
-  }
-
-  #connect(): Client & AsyncDisposable {
-    const { url, caFile } = this.#api;
-    const connect = { timeout: patienceMs, ...(caFile && { ca: readFileSync(caFile) }) };
-    const client = new Client(url, { connect, headersTimeout: patienceMs, bodyTimeout: patienceMs, allowH2: false });
-    return Object.assign(client, { [Symbol.asyncDispose]: () => client.destroy() });
   }
 
   /** Takes what is there for all that there is, and gives back its version. */
@@ -229,12 +220,11 @@ export class EndpointWatch {
   }
 
   async #get(client: Client, query: Record<string, string>, bodyTimeout = patienceMs) {
-    const token = (await readFile(this.#api.tokenFile, 'utf8')).trim();
     const { statusCode, body } = await client.request({
       method: 'GET',
       path: `/apis/discovery.k8s.io/v1/namespaces/${this.#options.namespace}/endpointslices`,
       query: { labelSelector, ...query },
-      headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
+      headers: await asAccount(this.#api),
       signal: this.#stop.signal,
       bodyTimeout,
     });

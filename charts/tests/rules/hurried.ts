@@ -11,7 +11,7 @@ interface Rule {
  * The same rules with shorter times, in ranges, offsets and `for`, and nothing else changed: what they have to say of an hour
  * they say within a minute. `factor` tells by how much, for the name of an alert or of what is recorded.
  */
-export function hurried(text: string, factor: (name: string) => number = () => 60): string {
+function hurried(text: string, factor: (name: string) => number = () => 60): string {
   const file = parse(text) as { groups: { rules: Rule[] }[] };
   const units: Record<string, number> = { m: 60, h: 3600, d: 86_400 };
   for (const rule of file.groups.flatMap(({ rules }) => rules)) {
@@ -23,3 +23,10 @@ export function hurried(text: string, factor: (name: string) => number = () => 6
   }
   return stringify(file);
 }
+
+/** The same for the rules of a release, by their files. */
+export const hurriedFiles = (
+  files: Record<string, string>,
+  factor?: (name: string) => number,
+): Record<string, string> =>
+  Object.fromEntries(Object.entries(files).map(([file, text]) => [file, hurried(text, factor)]));
