@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -286,11 +287,9 @@ describe('a page that lost its gateway', () => {
 });
 
 describe('a gateway that asks for API keys', () => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'page-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
-
   it('is asked with the key that the visitor gives, which is kept in the tab alone', async () => {
-    const apiKeysFile = path.join(folder, 'keys.json');
+    await using folder = await mkdtempDisposable(path.join(tmpdir(), 'page-'));
+    const apiKeysFile = path.join(folder.path, 'keys.json');
     const sha256 = createHash('sha256').update('a-key').digest('hex');
     writeFileSync(apiKeysFile, JSON.stringify({ keys: [{ name: 'me', sha256, models: ['small'] }] }));
     await using locked = await Entry.start('gateway', config({ apiKeysFile }), '--drain-delay', '0');
