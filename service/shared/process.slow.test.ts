@@ -1,3 +1,4 @@
+import { createConnection } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { ForecasterConfig } from '../../schema/config.ts';
 import { get, open, post, until } from '../testing/client.ts';
@@ -55,6 +56,22 @@ describe.concurrent('an entry point', () => {
     expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
     expect(await answer.text()).toContain('# TYPE model_request_duration_seconds histogram');
     expect((await get(`${gateway.url}/metrics`)).status).toBe(404);
+  });
+
+  it('has clients that all come at once wait for it, and none try anew after a second', async () => {
+    await using gateway = await Entry.start('gateway', gatewayConfig({}));
+    const { hostname, port } = new URL(gateway.url);
+    gateway.signal('SIGSTOP');
+    const clients = Array.from({ length: 2000 }, () => createConnection(Number(port), hostname));
+    try {
+      let connected = 0;
+      for (const client of clients) client.once('connect', () => connected++).on('error', () => {});
+      // Without a process that takes them they are the kernel's, as many as there is room for.
+      await until(() => connected === clients.length);
+    } finally {
+      gateway.signal('SIGCONT');
+      for (const client of clients) client.destroy();
+    }
   });
 
   it('finishes the stream in hand after SIGTERM, and leaves with 0', async () => {

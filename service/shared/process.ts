@@ -22,6 +22,12 @@ export interface Service {
 /** How long closing may take after draining, in ms: nothing is left that is worth waiting for. */
 const closingMs = 1000;
 
+/**
+ * Connections that wait until they are taken. Of Node's 511 one that comes later tries anew after a second; the kernel has its own bound
+ * (net.core.somaxconn), which is 4096.
+ */
+const backlog = 4096;
+
 /** Runs an entry point until a signal ends it. What is wrong at the start is said in one line on standard error. */
 export async function runService(
   component: string,
@@ -41,7 +47,7 @@ export async function runService(
 async function listen({ app, metrics, status, log, drain, stop }: Service, options: Options): Promise<void> {
   const { host } = options;
   const metricsServer = createMetricsServer(metrics.registry, status);
-  await app.listen({ host, port: options.port });
+  await app.listen({ host, port: options.port, backlog });
   metricsServer.listen(options.metricsPort, host);
   await once(metricsServer, 'listening');
   const port = (app.server.address() as AddressInfo).port;
