@@ -115,7 +115,12 @@ export function valuesOf(registry: Registry): Values {
     commonLabels: {},
     imagePullSecrets: [],
     image: { repository: 'model-management', tag: '', digest: '', pullPolicy: 'IfNotPresent' },
-    modelRegistry: { host: '', insecure: false, httpsProxy: '' },
+    modelRegistry: {
+      host: '',
+      insecure: false,
+      httpsProxy: '',
+      caBundle: { existingConfigMap: '', key: 'ca.crt' },
+    },
     generationTimeoutSeconds: 600,
     gateway: {
       replicas: { min: 2, max: 6 },

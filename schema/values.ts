@@ -158,6 +158,24 @@ export interface ModelRegistry {
    * @maxLength 255
    */
   httpsProxy: string;
+  /** Authorities that mirror and proxy have their certificates from, where these are none of the public ones. */
+  caBundle: CaBundle;
+}
+
+/** Certificates of authorities, in PEM, which are trusted beside the public ones. */
+export interface CaBundle {
+  /**
+   * ConfigMap that has them, in the namespace of the release; empty for none.
+   * @pattern ^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$
+   * @maxLength 253
+   */
+  existingConfigMap: string;
+  /**
+   * Key in it.
+   * @pattern ^[-._A-Za-z0-9]+$
+   * @maxLength 253
+   */
+  key: string;
 }
 
 /** A model: what is pulled, and what is made of it. */

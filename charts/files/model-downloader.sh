@@ -109,7 +109,7 @@ explain() {
     *'HTTP response to HTTPS client'*)
       kind=plain_http reason='the registry speaks plain HTTP: set modelRegistry.insecure, or give it a certificate' ;;
     *x509* | *certificate*)
-      kind=certificate reason="the registry's certificate is not trusted: give it one that is, or set modelRegistry.insecure" ;;
+      kind=certificate reason="the registry's certificate is not trusted: name what it is from in modelRegistry.caBundle, or correct it" ;;
     *unauthorized* | *denied*)
       kind=refused reason='the registry refuses access: check that the model is public, or use a mirror by modelRegistry.host' ;;
     *'no such host'* | *'server misbehaving'* | *'connection refused'* | *'no route to host'* | *'network is unreachable'* | *timeout* | *'connection reset'* | *EOF*)

@@ -40,14 +40,5 @@ spec:
     - name: models
       persistentVolumeClaim:
         claimName: {{ include "model-management.sharedClaimName" .root | quote }}
-    - name: home
-      emptyDir: {}
-    - name: tmp
-      emptyDir: {}
-    - name: model-specs
-      configMap:
-        name: {{ .name | quote }}
-    - name: model-downloader
-      configMap:
-        name: {{ include "model-management.serversName" .root | quote }}
+    {{- include "model-management.downloaderVolumes" (dict "root" .root "specs" .name) | nindent 4 }}
 {{- end -}}

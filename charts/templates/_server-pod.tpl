@@ -78,16 +78,7 @@ containers:
 volumes:
   - name: models
     {{- include "model-management.modelsVolume" . | nindent 4 }}
-  - name: home
-    emptyDir: {}
-  - name: tmp
-    emptyDir: {}
-  - name: model-specs
-    configMap:
-      name: {{ .name | quote }}
-  - name: model-downloader
-    configMap:
-      name: {{ include "model-management.serversName" .root | quote }}
+  {{- include "model-management.downloaderVolumes" (dict "root" .root "specs" .name) | nindent 2 }}
 {{- end -}}
 
 {{/* Requests and limits of Ollama. Takes: resources, devices (optional: how much of which resource it has beside CPU and memory). */}}
@@ -249,6 +240,11 @@ env:
   - name: HTTPS_PROXY
     value: {{ . | quote }}
   {{- end }}
+  {{- if $registry.caBundle.existingConfigMap }}
+  # Beside the folder of those that the image trusts, and in place of the file of the same.
+  - name: SSL_CERT_FILE
+    value: /etc/model-registry/{{ $registry.caBundle.key }}
+  {{- end }}
 resources:
   {{- include "model-management.ollamaResources" (dict "resources" .resources) | trim | nindent 2 }}
 securityContext:
@@ -269,4 +265,33 @@ volumeMounts:
   - name: model-downloader
     mountPath: /opt/model-downloader
     readOnly: true
+  {{- if $registry.caBundle.existingConfigMap }}
+  - name: ca-bundle
+    mountPath: /etc/model-registry
+    readOnly: true
+  {{- end }}
+{{- end -}}
+
+{{/* The volumes of the model-downloader, but for that of the models. Takes: root, specs (name of the ConfigMap of what it is to pull). */}}
+{{- define "model-management.downloaderVolumes" -}}
+- name: home
+  emptyDir: {}
+- name: tmp
+  emptyDir: {}
+- name: model-specs
+  configMap:
+    name: {{ .specs | quote }}
+- name: model-downloader
+  configMap:
+    name: {{ include "model-management.serversName" .root | quote }}
+{{- with .root.Values.modelRegistry.caBundle }}
+{{- if .existingConfigMap }}
+- name: ca-bundle
+  configMap:
+    name: {{ .existingConfigMap | quote }}
+    items:
+      - key: {{ .key | quote }}
+        path: {{ .key | quote }}
+{{- end }}
+{{- end }}
 {{- end -}}

@@ -253,8 +253,22 @@ describe('the downloader', () => {
     });
   });
 
-  test('omits proxy and insecure pulls when the values do', async () => {
-    const environment = environmentOf((await server({})).downloader);
+  test('trusts the authorities of a ConfigMap when one is named', async () => {
+    const modelRegistry = { caBundle: { existingConfigMap: 'company', key: 'root.pem' } };
+    const { downloader, volumes } = await server({}, { modelRegistry });
+    const mount = downloader.volumeMounts!.find(({ name }) => name === 'ca-bundle')!;
+    expect(environmentOf(downloader).SSL_CERT_FILE).toBe(`${mount.mountPath}/root.pem`);
+    expect(volumes).toContainEqual({
+      name: 'ca-bundle',
+      configMap: { name: 'company', items: [{ key: 'root.pem', path: 'root.pem' }] },
+    });
+  });
+
+  test('omits proxy, authorities and insecure pulls when the values do', async () => {
+    const { downloader, volumes } = await server({});
+    const environment = environmentOf(downloader);
+    expect(environment).not.toHaveProperty('SSL_CERT_FILE');
+    expect(volumes!.map(({ name }) => name)).not.toContain('ca-bundle');
     expect(environment).not.toHaveProperty('MODEL_REGISTRY_INSECURE');
     expect(environment).not.toHaveProperty('HTTPS_PROXY');
   });

@@ -208,6 +208,25 @@ describe('the progress of a pull, as an agent reads it', () => {
   });
 });
 
+describe('a registry with a certificate of its own authority', () => {
+  test('is pulled from where that is trusted, beside the public ones, and nowhere else', async () => {
+    const { host, authority } = await registry.serveTls();
+    const models = { a: model('a', { pull: `${host}/library/tiny:1b` }) };
+    const port = await freePort();
+    const environment = { PATH: `${binaries}:${process.env.PATH}`, OLLAMA_HOST: `127.0.0.1:${port}` };
+    using untrusting = await Downloader.of(models, {}, environment);
+    expect(await untrusting.run('pull')).toMatchObject({
+      status: 1,
+      log: expect.stringMatching(
+        /failed: the registry's certificate is not trusted: name .* in modelRegistry\.caBundle/,
+      ),
+    });
+    const rest = { modelRegistry: { caBundle: { existingConfigMap: 'company', key: 'root.pem' } } };
+    using trusting = await Downloader.of(models, rest, { ...environment, SSL_CERT_FILE: authority });
+    expect(await trusting.run('pull')).toMatchObject({ status: 0, log: expect.stringContaining('a is on disk') });
+  });
+});
+
 describe('a pull that cannot succeed says why and ends', () => {
   const refusals: [string, () => object, object, RegExp][] = [
     [

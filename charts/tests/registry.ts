@@ -1,15 +1,30 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createReadStream, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import { request as requestTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnMortal } from '../../ci/testing/mortal.ts';
+import { requireSystem } from '../../ci/tools/packages.ts';
+import { run } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
 import { RealOllama } from '../../service/testing/ollama.ts';
 import { freePort } from '../../service/testing/ports.ts';
+
+/** Whether a registry answers; by HTTPS where `ca` says whose certificate to trust. */
+async function answers(host: string, ca?: Buffer): Promise<boolean> {
+  const asked = ca ? requestTls(`https://${host}/v2/`, { ca }) : request(`http://${host}/v2/`);
+  try {
+    const [answer] = (await once(asked.end(), 'response')) as [IncomingMessage];
+    answer.resume();
+    return answer.statusCode === 200;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * A real registry on loopback. Its blobs are on another host, as those of the public one are, or `ollama pull` does not
@@ -24,7 +39,7 @@ export class Registry implements AsyncDisposable {
   readonly #folder = mkdtempSync(path.join(tmpdir(), 'registry-'));
   readonly #blobs: Server;
   #blobsPort = 0;
-  #process: ChildProcess | undefined;
+  readonly #processes: ChildProcess[] = [];
 
   private constructor(port: number) {
     this.host = `127.0.0.1:${port}`;
@@ -34,21 +49,38 @@ export class Registry implements AsyncDisposable {
   static async start(): Promise<Registry> {
     const registry = new Registry(await freePort());
     await registry.showBlobs();
+    await registry.#listen(registry.host);
+    return registry;
+  }
+
+  /** Serves the same by HTTPS too, with a certificate that no public authority gave; gives back its host and that of whoever did. */
+  async serveTls(): Promise<{ host: string; authority: string }> {
+    const host = `127.0.0.1:${await freePort()}`;
+    const [certificate, key] = [path.join(this.#folder, 'own.crt'), path.join(this.#folder, 'own.key')];
+    await requireSystem(['openssl']);
+    await run('openssl', [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-days', '1'],
+      ...['-subj', '/CN=registry', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate],
+    ]);
+    await this.#listen(host, { certificate, key });
+    return { host, authority: certificate };
+  }
+
+  async #listen(host: string, tls?: { certificate: string; key: string }): Promise<void> {
     const config = {
       version: 0.1,
       log: { level: 'error' },
-      storage: { filesystem: { rootdirectory: registry.#folder }, delete: { enabled: true } },
-      middleware: { storage: [{ name: 'redirect', options: { baseurl: `http://localhost:${registry.#blobsPort}` } }] },
-      http: { addr: registry.host },
+      storage: { filesystem: { rootdirectory: this.#folder }, delete: { enabled: true } },
+      middleware: { storage: [{ name: 'redirect', options: { baseurl: `http://localhost:${this.#blobsPort}` } }] },
+      http: { addr: host, ...(tls && { tls }) },
     };
-    const file = path.join(registry.#folder, 'config.yml');
+    const file = path.join(this.#folder, `config-${host.replace(':', '-')}.yml`);
     writeFileSync(file, JSON.stringify(config));
     const environment = { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
-    registry.#process = spawnMortal(await tool('registry'), ['serve', file], { env: environment, stdio: 'ignore' });
-    for (const deadline = Date.now() + 20_000; ; await sleep(50)) {
-      const answer = await fetch(`http://${registry.host}/v2/`).catch(() => undefined);
-      if (answer?.ok) return registry;
-      if (Date.now() > deadline) throw new Error(`the registry did not come up at ${registry.host}`);
+    this.#processes.push(spawnMortal(await tool('registry'), ['serve', file], { env: environment, stdio: 'ignore' }));
+    const ca = tls && readFileSync(tls.certificate);
+    for (const deadline = Date.now() + 20_000; !(await answers(host, ca)); await sleep(50)) {
+      if (Date.now() > deadline) throw new Error(`the registry did not come up at ${host}`);
     }
   }
 
@@ -89,9 +121,9 @@ export class Registry implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#blobs.listening) await this.hideBlobs();
-    if (this.#process && this.#process.exitCode === null) {
-      this.#process.kill('SIGKILL');
-      await once(this.#process, 'exit');
+    for (const process of this.#processes.filter(({ exitCode }) => exitCode === null)) {
+      process.kill('SIGKILL');
+      await once(process, 'exit');
     }
     rmSync(this.#folder, { recursive: true, force: true });
   }

@@ -53,7 +53,7 @@ it.each([
   ['no such model: the registry has none of this name', [set('models.llama3\\\\.1.pull=NAME:TAG')]],
   ['the registry refuses access: check that the model is public', [set('modelRegistry.host=HOST')]],
   ['the registry speaks plain HTTP: set modelRegistry.insecure', [set('modelRegistry.insecure=true')]],
-  ["the registry's certificate is not trusted", [set('modelRegistry.insecure=true')]],
+  ["the registry's certificate is not trusted", [set('modelRegistry.caBundle.existingConfigMap=NAME')]],
   ['unexpected. Ollama says: nothing', []],
 ])('offers what helps when a pull failed: %s', (reason, run) => {
   const got = read(

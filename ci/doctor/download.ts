@@ -67,11 +67,20 @@ const cures: [reason: RegExp, cure: Cure][] = [
     ],
   ],
   [
-    /speaks plain HTTP|certificate is not trusted/,
+    /speaks plain HTTP/,
     ({ commands }) => [
       {
         to: 'if that is your own registry, take it as it is',
         run: commands.set([['modelRegistry', 'insecure'], true]),
+      },
+    ],
+  ],
+  [
+    /certificate is not trusted/,
+    ({ commands }) => [
+      {
+        to: 'if that is your own registry, trust the authority that a ConfigMap has under `ca.crt`',
+        run: commands.set([['modelRegistry', 'caBundle', 'existingConfigMap'], 'NAME']),
       },
     ],
   ],
