@@ -15,17 +15,22 @@ export class RealOllama implements AsyncDisposable {
   readonly url: string;
   readonly #binary: string;
   readonly #folder: string;
+  readonly #environment: NodeJS.ProcessEnv;
   #process: ChildProcess | undefined;
 
-  private constructor(binary: string, port: number) {
+  private constructor(binary: string, port: number, environment: NodeJS.ProcessEnv) {
     this.#binary = binary;
+    this.#environment = environment;
     this.url = `http://127.0.0.1:${port}`;
     this.#folder = mkdtempSync(path.join(tmpdir(), 'ollama-'));
   }
 
-  /** Builds Ollama if need be, and starts it with the given models, each with the weights of its own seed. */
-  static async start(models: string[]): Promise<RealOllama> {
-    const ollama = new RealOllama(await tool('ollama'), await freePort());
+  /**
+   * Builds Ollama if need be, and starts it with the given models, each with the weights of its own seed. `environment` is what it has
+   * beside that of every test.
+   */
+  static async start(models: string[], environment: NodeJS.ProcessEnv = {}): Promise<RealOllama> {
+    const ollama = new RealOllama(await tool('ollama'), await freePort(), environment);
     await ollama.up();
     for (const [index, model] of models.entries()) await ollama.create(model, tinyModel(index + 1));
     return ollama;
@@ -42,6 +47,7 @@ export class RealOllama implements AsyncDisposable {
       OLLAMA_HOST: this.url,
       OLLAMA_CONTEXT_LENGTH: '512',
       OLLAMA_NUM_PARALLEL: '2',
+      ...this.#environment,
     };
     // A group of its own: the runners that it starts end with it.
     const spawned = spawnMortal(this.#binary, ['serve'], { env: environment, stdio: 'ignore', detached: true });
