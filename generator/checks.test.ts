@@ -145,6 +145,26 @@ describe('fallbacks', () => {
   });
 });
 
+describe('a canary', () => {
+  const of = (name: string, next?: string) => model({ name }, next ? { canary: { model: next, percent: 5 } } : {});
+
+  it.each([
+    ['does not exist', 'd', "canary 'd' does not exist: add generator/registry/d.ts, or take canary away"],
+    ['is the model itself', 'a', "canary 'a' is the model itself: name its next version"],
+    ['has one itself', 'b', "canary 'b' has a canary itself: take that away in generator/registry/b.ts"],
+    ['is on the same server', 'c', "canary 'c' is on the server 'pack' too: take it out of generator/packs.ts"],
+  ])('is refused when it %s', (_what, next, problem) => {
+    const models = { a: of('a:1b', next), b: of('b:1b', 'c'), c: of('c:1b') };
+    expect(registryMistakes(registryOf(models, { pack: ['a', 'c'] }))).toContain(
+      `generator/registry/a.ts: model 'a': ${problem}`,
+    );
+  });
+
+  it('passes on a server of its own', () => {
+    expect(registryMistakes(registryOf({ a: of('a:1b', 'b'), b: of('b:1b') }))).toEqual([]);
+  });
+});
+
 describe('a pack', () => {
   const models = { a: model({ name: 'a:1b' }), b: model({ name: 'b:1b' }) };
 

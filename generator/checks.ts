@@ -27,6 +27,7 @@ export function registryMistakes(registry: Registry): string[] {
     ...ofModels.flatMap(([, mistakes]) => mistakes),
     ...nameMistakes(registry),
     ...fallbackMistakes(registry),
+    ...canaryMistakes(registry),
     ...packMistakes(registry),
     ...fleetOf(registry)
       .filter(({ models }) => models.every(({ alias }) => sound.has(alias)))
@@ -132,6 +133,20 @@ function fallbackMistakes({ models }: Registry): string[] {
       return say(`does not exist: name one of ${others.join(', ')}, or add ${fileOf(fallback)}`);
     }),
   );
+}
+
+function canaryMistakes({ models, packs }: Registry): string[] {
+  return Object.entries(models).flatMap(([alias, { serving }]) => {
+    if (!serving.canary) return [];
+    const { model } = serving.canary;
+    const say = (problem: string) => `${fileOf(alias)}: model '${alias}': canary '${model}' ${problem}`;
+    if (model === alias) return say('is the model itself: name its next version');
+    if (!models[model]) return say(`does not exist: add ${fileOf(model)}, or take canary away`);
+    if (models[model].serving.canary) return say(`has a canary itself: take that away in ${fileOf(model)}`);
+    const shared = Object.entries(packs).find(([, packed]) => packed.includes(alias) && packed.includes(model));
+    if (shared) return say(`is on the server '${shared[0]}' too: take it out of generator/packs.ts`);
+    return [];
+  });
 }
 
 function packMistakes({ models, packs }: Registry): string[] {

@@ -13,7 +13,16 @@ export interface FleetServer {
 }
 
 /** What each model of a server has for itself. */
-type OfModel = 'priority' | 'aliases' | 'fallbacks' | 'keepAlive' | 'runnerOptions' | 'queue' | 'alerts' | 'objectives';
+type OfModel =
+  | 'priority'
+  | 'aliases'
+  | 'fallbacks'
+  | 'canary'
+  | 'keepAlive'
+  | 'runnerOptions'
+  | 'queue'
+  | 'alerts'
+  | 'objectives';
 
 /** What holds for the server as a whole: its one model's choices, or what a pack of models comes to. */
 export type FleetServing = Omit<Serving, OfModel> & { kvCacheType: Server['ollama']['kvCacheType'] };

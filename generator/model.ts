@@ -1,5 +1,13 @@
 import type { Schedule } from '../schema/autoscaling.ts';
-import type { ModelAlias, OllamaDuration, OllamaName, Priority, Queue, RunnerOptions } from '../schema/types.ts';
+import type {
+  Canary,
+  ModelAlias,
+  OllamaDuration,
+  OllamaName,
+  Priority,
+  Queue,
+  RunnerOptions,
+} from '../schema/types.ts';
 import type { AlertOverrides, DeepPartial, Model, ObjectiveOverrides, Server } from '../schema/values.ts';
 import type { GpuType } from './gpus.ts';
 import type { GgmlType } from './memory/ggml.ts';
@@ -68,6 +76,8 @@ export interface Serving {
   aliases?: OllamaName[];
   /** Keys of the models that answer in its place, the first that can, while it is saturated or down. */
   fallbacks?: ModelAlias[];
+  /** Its next version on trial: the key of that, and the percent of the conversations that it answers. */
+  canary?: Canary;
   /** How long it stays loaded while unused, `-1` for always; as long as every other unless it says so. */
   keepAlive?: OllamaDuration;
   /** What becomes of runner options in its requests; what becomes of every other's unless it says so. */

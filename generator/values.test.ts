@@ -50,6 +50,7 @@ describe('the values', () => {
     const own = {
       aliases: ['gpt-4o-mini'],
       fallbacks: ['m1'],
+      canary: { model: 'm1', percent: 5 },
       keepAlive: '-1',
       runnerOptions: 'refuse',
       queue: { depth: 0 },

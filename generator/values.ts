@@ -224,7 +224,7 @@ function modelsValues(registry: Registry, fleet: FleetServer[]): Values['models'
 
 function modelValues(alias: string, definition: ModelDefinition, home: FleetServer): Model {
   const { facts, modelfile, serving } = definition;
-  const { priority, aliases, fallbacks, keepAlive, runnerOptions, queue, alerts, objectives } = serving;
+  const { priority, aliases, fallbacks, canary, keepAlive, runnerOptions, queue, alerts, objectives } = serving;
   return {
     name: servedName(alias, definition),
     pull: facts.name,
@@ -233,6 +233,7 @@ function modelValues(alias: string, definition: ModelDefinition, home: FleetServ
     priority,
     ...(aliases && { aliases }),
     ...(fallbacks && { fallbacks }),
+    ...(canary && { canary }),
     ...(keepAlive && { keepAlive }),
     // On a server of several the widest context is that of all.
     memoryMiB: Math.ceil(loadedBytes(facts, { ...serving, ...home.serving }) / MiB),

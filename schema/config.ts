@@ -1,5 +1,6 @@
 import type { Schedule, TimeZone } from './autoscaling.ts';
 import type {
+  Canary,
   LogLevel,
   ModelAlias,
   ObjectName,
@@ -161,6 +162,8 @@ export interface GatewayModel {
    * @uniqueItems true
    */
   fallbacks: ModelAlias[];
+  /** The version on trial, which answers a part of its conversations; left out where there is none. */
+  canary?: Canary;
   /** Where its requests wait. */
   queue: Queue;
 }

@@ -110,6 +110,19 @@ export type Priority = 'interactive' | 'standard' | 'batch';
  */
 export type RunnerOptions = 'replace' | 'refuse';
 
+/** A version of a model that is on trial. */
+export interface Canary {
+  /** Key of the model that it is: one of its own, on a server of its own. */
+  model: ModelAlias;
+  /**
+   * Conversations in percent that it answers.
+   * @asType integer
+   * @minimum 0
+   * @maximum 100
+   */
+  percent: number;
+}
+
 /** Where the requests for a model wait, in each gateway pod. */
 export interface Queue {
   /**

@@ -4,6 +4,7 @@ import type { NetworkPolicy } from './network.ts';
 import type { Gpu, Scheduling } from './placement.ts';
 import type {
   ByteQuantity,
+  Canary,
   CpuQuantity,
   Digest,
   ImageRepository,
@@ -211,6 +212,8 @@ export interface Model {
    * @uniqueItems true
    */
   fallbacks?: ModelAlias[];
+  /** Its next version on trial, which answers a part of its conversations; left out where there is none. */
+  canary?: Canary;
   /** How long it stays loaded while unused; without one, as long as the `ollama.keepAlive` of its server says. */
   keepAlive?: OllamaDuration;
   /**

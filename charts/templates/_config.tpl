@@ -31,6 +31,9 @@
         "depth" (int $model.queue.depth)
         "waitSeconds" (int $model.queue.waitSeconds)
         "holdSeconds" (int $model.queue.holdSeconds))) -}}
+{{- with $model.canary -}}
+{{- $_ := set (get $models $alias) "canary" (dict "model" .model "percent" (int .percent)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $config := dict

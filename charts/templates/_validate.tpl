@@ -8,6 +8,7 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.modelMistakes" . | fromJsonArray)
       (include "model-management.aliasMistakes" . | fromJsonArray)
       (include "model-management.fallbackMistakes" . | fromJsonArray)
+      (include "model-management.canaryMistakes" . | fromJsonArray)
       (include "model-management.serverMistakes" . | fromJsonArray)
       (include "model-management.replicaMistakes" . | fromJsonArray)
       (include "model-management.autoscalingMistakes" . | fromJsonArray)
@@ -89,6 +90,31 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- $mistakes = append $mistakes (printf "models.%s.fallbacks: '%s' is no key of models: name one of %s" $alias . (without (keys $.Values.models | sortAlpha) $alias | join ", ")) -}}
 {{- else if and (hasKey $served $alias) (not (hasKey $served .)) -}}
 {{- $mistakes = append $mistakes (printf "models.%s.fallbacks: '%s' is on no server that is enabled: enable its server, or take it from the list" $alias .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* Canaries that are no other model, that have one themselves, or that share the server of the model they are of. */}}
+{{- define "model-management.canaryMistakes" -}}
+{{- $mistakes := list -}}
+{{- $homes := dict -}}
+{{- range .Values.resolved -}}{{- $server := .key -}}{{- range $alias, $_ := .models -}}{{- $_ := set $homes $alias $server -}}{{- end -}}{{- end -}}
+{{- range $alias, $model := .Values.models -}}
+{{- with $model.canary -}}
+{{- if eq .model $alias -}}
+{{- $mistakes = append $mistakes (printf "models.%s.canary.model: '%s' is the model itself: name its next version" $alias .model) -}}
+{{- else if not (hasKey $.Values.models .model) -}}
+{{- $mistakes = append $mistakes (printf "models.%s.canary.model: '%s' is no key of models: name one of %s" $alias .model (without (keys $.Values.models | sortAlpha) $alias | join ", ")) -}}
+{{- else if (get $.Values.models .model).canary -}}
+{{- $mistakes = append $mistakes (printf "models.%s.canary.model: '%s' has a canary itself: take that away" $alias .model) -}}
+{{- else if hasKey $homes $alias -}}
+{{- if not (hasKey $homes .model) -}}
+{{- $mistakes = append $mistakes (printf "models.%s.canary.model: '%s' is on no server that is enabled: enable its server, or take canary away" $alias .model) -}}
+{{- else if eq (get $homes $alias) (get $homes .model) -}}
+{{- $mistakes = append $mistakes (printf "models.%s.canary.model: '%s' is on servers.%s, as the model itself: give it a server of its own" $alias .model (get $homes $alias)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

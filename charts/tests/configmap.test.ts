@@ -110,8 +110,11 @@ describe('the configuration of the service', () => {
     expect(['a', 'b', 'c'].map(folderOf)).toEqual(['/models', '/models', undefined]);
   });
 
-  test('renders further names, fallbacks and the queue of each model as it says, and otherwise as the gateway does', async () => {
-    const words = { aliases: ['gpt-4o-mini', 'library/x:1b'], fallbacks: ['c', 'b'] };
+  test('renders further names, fallbacks, the canary and the queue of each model as it says, and otherwise as the gateway does', async () => {
+    const words = {
+      ...{ aliases: ['gpt-4o-mini', 'library/x:1b'], fallbacks: ['c', 'b'] },
+      canary: { model: 'c', percent: 7 },
+    };
     const models = {
       a: model('a', { ...words, queue: { depth: 0 } }),
       b: model('b', { queue: { holdSeconds: 86_400 } }),
@@ -120,6 +123,7 @@ describe('the configuration of the service', () => {
     const rendered = await render(fleet({ a: {}, b: {}, c: {} }, models, { gateway: { queue } }));
     const told = configOf('GatewayConfig', rendered.get('ConfigMap', gateway).data).models;
     expect(told.a).toMatchObject({ ...words, queue: { depth: 0, waitSeconds: 7, holdSeconds: 8 } });
+    expect(told.b).not.toHaveProperty('canary');
     expect(told.b.queue).toEqual({ ...queue, holdSeconds: 86_400 });
     expect(told.c.queue).toEqual(queue);
   });

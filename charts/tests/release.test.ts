@@ -46,7 +46,7 @@ describe('a change', () => {
 
   test('of what the gateway alone is told of a model restarts nothing', async () => {
     const before = await render(fleet(servers));
-    const words = { aliases: ['x'], fallbacks: ['a'], queue: { depth: 1 } };
+    const words = { aliases: ['x'], fallbacks: ['a'], canary: { model: 'a', percent: 1 }, queue: { depth: 1 } };
     expect(changed(before, await render(fleet(servers, { b: model('b', words) })))).toEqual([
       'ConfigMap model-management-gateway',
     ]);

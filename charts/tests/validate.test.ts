@@ -92,6 +92,54 @@ const cases: {
     near: fleet({ a: { enabled: false }, b: { enabled: false }, c: {} }, { a: model('a', { fallbacks: ['b'] }) }),
   },
   {
+    what: 'a canary does not exist',
+    values: fleet({ a: {}, b: {} }, { a: model('a', { canary: { model: 'c', percent: 1 } }) }),
+    line: "models.a.canary.model: 'c' is no key of models: name one of b",
+    near: fleet({ a: {}, b: {} }, { a: model('a', { canary: { model: 'b', percent: 1 } }) }),
+  },
+  {
+    what: 'a canary is the model itself',
+    values: fleet({ a: {}, b: {} }, { a: model('a', { canary: { model: 'a', percent: 1 } }) }),
+    line: "models.a.canary.model: 'a' is the model itself: name its next version",
+    near: fleet({ a: {}, b: {} }, { a: model('a', { canary: { model: 'b', percent: 0 } }) }),
+  },
+  {
+    what: 'a canary has one itself',
+    values: fleet(
+      { a: {}, b: {}, c: {} },
+      {
+        a: model('a', { canary: { model: 'b', percent: 1 } }),
+        b: model('b', { canary: { model: 'c', percent: 1 } }),
+      },
+    ),
+    line: "models.a.canary.model: 'b' has a canary itself: take that away",
+    near: fleet(
+      { a: {}, b: {}, c: {} },
+      {
+        a: model('a', { canary: { model: 'c', percent: 1 } }),
+        b: model('b', { canary: { model: 'c', percent: 1 } }),
+      },
+    ),
+  },
+  {
+    what: 'a canary is not served',
+    values: fleet({ a: {}, b: { enabled: false } }, { a: model('a', { canary: { model: 'b', percent: 1 } }) }),
+    line: "models.a.canary.model: 'b' is on no server that is enabled: enable its server, or take canary away",
+    near: fleet(
+      { a: { enabled: false }, b: { enabled: false }, c: {} },
+      { a: model('a', { canary: { model: 'b', percent: 1 } }) },
+    ),
+  },
+  {
+    what: 'a canary is on the server of its model',
+    values: fleet(
+      { a: { models: ['a', 'b'] } },
+      { a: model('a', { canary: { model: 'b', percent: 1 } }), b: model('b') },
+    ),
+    line: "models.a.canary.model: 'b' is on servers.a, as the model itself: give it a server of its own",
+    near: fleet({ a: {}, b: {} }, { a: model('a', { canary: { model: 'b', percent: 1 } }) }),
+  },
+  {
     what: 'a server names no model',
     values: fleet({ a: { models: [] } }),
     line: 'servers.a.models: is empty: name a key of models, or set enabled to false',

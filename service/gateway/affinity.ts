@@ -42,6 +42,14 @@ export function affinityOf(body: Buffer, members: ReadonlyMap<string, Span>): nu
 /** 32 bits that differ between texts that do. Alike for alike ones, so whoever wants them spread evenly has to mix them. */
 export const hash32 = (data: Buffer | string): number => crc32(data);
 
+/** A permutation of the numbers of 32 bits in which every bit depends on all (the end of MurmurHash3). */
+export function mix(number: number): number {
+  let bits = number;
+  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+  return (bits ^ (bits >>> 16)) >>> 0;
+}
+
 /** The messages up to the first one of the user, that included; no more than is walked. */
 function openingOf(body: Buffer, { start, end }: Span): Buffer | undefined {
   if (body[start] !== openBracket) return undefined;

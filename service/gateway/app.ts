@@ -165,9 +165,12 @@ export class Gateway {
       affinity: generationRoutes.has(path) ? affinityOf(body, members) : undefined,
       takesEvents: path.startsWith('/v1/') && isTrue(body, members.get('stream')),
     };
-    const models = [target, ...this.#routing.fallbacksOf(target).filter(({ key }) => caller.mayAsk(key))];
+    const canary = this.#routing.canaryOf(target, asked.affinity);
+    const fallbacks = this.#routing.fallbacksOf(target).filter(({ key }) => caller.mayAsk(key));
+    // Whoever may ask a model may ask its next version by its name. Without room for that, it is as if there were none.
+    const models = [...(canary ? [canary] : []), target, ...fallbacks];
     exchange.onUsage = ({ read, written }) => caller.spent(read + written);
-    return this.#passage.through(asked, models, this.#config.generationTimeoutSeconds);
+    return this.#passage.through(asked, target, models, this.#config.generationTimeoutSeconds);
   }
 
   /** Counts a request as rejected when a check of its key refuses it. */

@@ -54,6 +54,7 @@ const wish = (more: Partial<Wish> = {}): Wish => ({
   avoid: new Set(),
   since: performance.now(),
   client: new Client(),
+  waits: true,
   hold: () => undefined,
   ...more,
 });

@@ -20,6 +20,8 @@ export interface Wish {
   /** When it came, in ms of `performance.now()`: it keeps its place and its limits when it comes back. */
   since: number;
   client: Client;
+  /** Whether it stands in line where no replica has room. */
+  waits: boolean;
   /** Whether it waits for a replica where there is none at all, and who is told when that begins. */
   hold: false | (() => void);
 }
@@ -134,6 +136,10 @@ export class Dispatcher {
         this.#metrics.waited(line.model, wish.priority, (performance.now() - wish.since) / 1000);
         return place;
       }
+    }
+    if (!wish.waits) {
+      if (back) line.queue.refund(back);
+      throw new Refusal(429, `model '${line.model}' is busy: no replica has room`);
     }
     return new Promise((resolve, reject) => {
       const waiting = Object.assign(back ?? standing(wish), { resolve, reject });

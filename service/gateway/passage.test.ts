@@ -1,6 +1,10 @@
+import { hash } from 'node:crypto';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { GatewayConfig } from '../../schema/config.ts';
+import type { GatewayConfig, GatewayModel } from '../../schema/config.ts';
 import type { Queue } from '../../schema/types.ts';
 import { type Answer, jsonOf, post, until } from '../testing/client.ts';
 import { FakeOllama, json } from '../testing/fake-ollama.ts';
@@ -27,6 +31,7 @@ interface Shape {
   slots?: number;
   queue?: Partial<Queue>;
   fallbacks?: string[];
+  canary?: GatewayModel['canary'];
 }
 
 /** The model `large` on the first two replicas unless it says otherwise, and `small` on the third. */
@@ -35,8 +40,10 @@ function fleet({
   slots = 1,
   queue = {},
   fallbacks = [],
+  canary,
 }: Shape): GatewayConfig {
-  const large = gatewayModel('large', { fallbacks, queue: { depth: 8, waitSeconds: 5, holdSeconds: 5, ...queue } });
+  const line = { depth: 8, waitSeconds: 5, holdSeconds: 5, ...queue };
+  const large = gatewayModel('large', { fallbacks, ...(canary && { canary }), queue: line });
   return gatewayConfig(
     { small: agents[2]!.url },
     {
@@ -291,5 +298,63 @@ describe('fallbacks', () => {
     const answer = await chat();
     expect(answer.status).toBe(503);
     expect(jsonOf(answer).error).toContain('model large');
+  });
+});
+
+describe('a version on trial', () => {
+  const canary = { model: 'small', percent: 100 };
+  const countedFallbacks = () => gateway.metrics.registry.getSingleMetricAsString('model_request_fallbacks_total');
+
+  it('answers in place of the model, under its own name, and that is no fallback', async () => {
+    await start({ canary });
+    const answer = await chat();
+    expect(answer).toMatchObject({ status: 200, headers: { 'x-model-management-model': 'small' } });
+    expect(asked()).toEqual([0, 0, 1]);
+    expect(agents[2]!.on('/api/chat')[0]!.body.toString()).toBe('{"model":"team/small:latest"}');
+    expect(await countedFallbacks()).not.toContain('answered_by=');
+    const requests = await gateway.metrics.registry.getSingleMetricAsString('model_request_duration_seconds');
+    expect(requests).toContain('model="small"');
+    expect(requests).not.toContain('model="large"');
+  });
+
+  it('may be asked by whoever may ask the model, and by its own name only by whoever may that', async () => {
+    await using folder = await mkdtempDisposable(path.join(tmpdir(), 'canary-'));
+    const apiKeysFile = path.join(folder.path, 'keys.json');
+    const keys = [{ name: 'me', sha256: hash('sha256', 'a-key'), models: ['large'] }];
+    await writeFile(apiKeysFile, JSON.stringify({ keys }));
+    gateway = await startGateway({ ...fleet({ canary }), apiKeysFile });
+    const headers = { authorization: 'Bearer a-key' };
+    expect((await chat({}, headers)).headers['x-model-management-model']).toBe('small');
+    expect((await chat({ model: 'small' }, headers)).status).toBe(403);
+  });
+
+  it('leaves the model what it has no room for, at once', async () => {
+    await start({ canary });
+    const held = hold(agents[2]!);
+    const running = chat();
+    await until(() => held.length === 1);
+    const answer = await chat();
+    expect(answer.headers['x-model-management-model']).toBe('large');
+    expect(await countedFallbacks()).toContain('{model="small",answered_by="large"} 1');
+    const rejected = await gateway.metrics.registry.getSingleMetricAsString('model_requests_rejected_total');
+    expect(rejected).not.toContain('model="small"');
+    held[0]!();
+    expect((await running).headers['x-model-management-model']).toBe('small');
+  });
+
+  it('leaves the model what it fails, and what its agent declines', async () => {
+    await start({ canary });
+    agents[2]!.answers['/api/chat'] = full;
+    agents[2]!.answers['/slots/small'] = json({ reserved: false, shared: true });
+    expect((await chat()).headers['x-model-management-model']).toBe('large');
+    agents[2]!.answers['/api/chat'] = (response) => void response.destroy();
+    expect(await chat()).toMatchObject({ status: 200, headers: { 'x-model-management-model': 'large' } });
+  });
+
+  it("leaves the model's error to the client when neither can", async () => {
+    await start({ canary, replicas: [], queue: { holdSeconds: 0.1 } });
+    agents[2]!.answers['/api/chat'] = full;
+    agents[2]!.answers['/slots/small'] = json({ reserved: false, shared: true });
+    expect(jsonOf(await chat()).error).toContain('model large');
   });
 });

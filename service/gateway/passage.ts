@@ -31,6 +31,14 @@ export interface Asked {
   takesEvents: boolean;
 }
 
+/** How long a request stays with a model, where it could have another. */
+interface Patience {
+  /** Until a replica has room. */
+  waits: boolean;
+  /** Until there is a pod at all: who can have another model now does not wait for one to come up. */
+  holds: boolean;
+}
+
 /** Brings requests to replicas, and tries another where one fails, as long as no byte of an answer has gone down. */
 export class Passage {
   readonly #id: string;
@@ -46,33 +54,35 @@ export class Passage {
     this.#metrics = metrics;
   }
 
-  /** Has the first of the models answer that can; throws the first one's Refusal when none can. */
-  async through(asked: Asked, models: Target[], timeoutSeconds: number): Promise<Ended> {
-    const [wanted] = models as [Target];
+  /** Has the first of the models answer that can; throws the Refusal of the one that was asked for when none can. */
+  async through(asked: Asked, wanted: Target, models: Target[], timeoutSeconds: number): Promise<Ended> {
+    const [preferred] = models as [Target];
     asked.exchange.trace?.hasPriority(asked.priority);
-    let first: Refusal | undefined;
-    for (const target of models) {
+    let refusal: Refusal | undefined;
+    for (const [index, target] of models.entries()) {
+      // A version on trial comes before the model itself, which may have room.
+      const waits = index >= models.indexOf(wanted);
       try {
-        const ended = await this.#ask(asked, target, target === models.at(-1), timeoutSeconds);
-        if (target !== wanted) this.#metrics.fellBack(wanted.key, target.key);
+        const ended = await this.#ask(asked, target, { waits, holds: target === models.at(-1) }, timeoutSeconds);
+        if (target !== preferred) this.#metrics.fellBack(preferred.key, target.key);
         return ended;
       } catch (error) {
         const isBusyOrDown = error instanceof Refusal && (error.status === 429 || error.status === 503);
         if (!isBusyOrDown) throw error;
-        first ??= error;
+        if (target === wanted) refusal = error;
       }
     }
     asked.exchange.isFor(wanted.key);
-    throw first;
+    throw refusal!;
   }
 
-  async #ask(asked: Asked, target: Target, isLast: boolean, timeoutSeconds: number): Promise<Ended> {
+  async #ask(asked: Asked, target: Target, patience: Patience, timeoutSeconds: number): Promise<Ended> {
     const { exchange, body, nameAt, given } = asked;
     const who = `the server of model ${target.key}`;
     exchange.isFor(target.key);
     exchange.answerHeaders[modelHeader] = target.key;
     const passed = isOllamaName(target, given) ? body : withStringAt(body, nameAt, target.name);
-    const wish = this.#wish(asked, target, isLast);
+    const wish = this.#wish(asked, target, patience);
     for (let sends = 1; ; sends++) {
       const found = this.#dispatcher.acquire(wish);
       const place = await (exchange.trace?.queued(target.key, found) ?? found);
@@ -108,10 +118,10 @@ export class Passage {
     }
   }
 
-  #wish({ exchange, priority, flow, affinity, takesEvents }: Asked, target: Target, isLast: boolean): Wish {
-    // Who can have another model now does not wait for a pod to come up.
-    const hold = isLast && (() => takesEvents && exchange.beat());
-    return { target, priority, flow, affinity, avoid: new Set(), since: exchange.began, client: exchange, hold };
+  #wish({ exchange, priority, flow, affinity, takesEvents }: Asked, target: Target, patience: Patience): Wish {
+    const { waits, holds } = patience;
+    const hold = holds && (() => takesEvents && exchange.beat());
+    return { target, priority, flow, affinity, avoid: new Set(), since: exchange.began, client: exchange, waits, hold };
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Backoff, waitMs } from '../shared/backoff.ts';
 import type { Logger } from '../shared/logging.ts';
 import type { Reservation } from '../shared/reservation.ts';
-import { hash32 } from './affinity.ts';
+import { hash32, mix } from './affinity.ts';
 
 /** How many failures in a row it takes until a replica is asked no more. */
 const failuresToEject = 3;
@@ -390,12 +390,4 @@ function preferred(able: Replica[], key: number): Replica | undefined {
     if (rank > bestRank) [best, bestRank] = [replica, rank];
   }
   return best;
-}
-
-/** A permutation of the numbers of 32 bits in which every bit depends on all (the end of MurmurHash3). */
-function mix(number: number): number {
-  let bits = number;
-  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
-  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-  return (bits ^ (bits >>> 16)) >>> 0;
 }

@@ -67,6 +67,29 @@ describe('Routing', () => {
     });
   });
 
+  it('gives the version on trial for as many conversations as it is to have, and for more of them the same and others', () => {
+    const next = (percent: number) => {
+      const { llama, ...others } = config.models;
+      const canary = { model: 'summary', percent };
+      const routing = new Routing({ ...config, models: { ...others, llama: { ...llama!, canary } } });
+      const chosen = (affinity: number | undefined, random?: () => number) =>
+        routing.canaryOf(routing.resolve('llama')!, affinity, random)?.key === 'summary';
+      return chosen;
+    };
+    // As close together as the numbers of similar conversations are.
+    const conversations = Array.from({ length: 20_000 }, (_, index) => index);
+    const of = (percent: number) => new Set(conversations.filter((affinity) => next(percent)(affinity)));
+    const [none, few, many, all] = [0, 10, 40, 100].map(of) as [Set<number>, Set<number>, Set<number>, Set<number>];
+    expect([none.size, all.size]).toEqual([0, conversations.length]);
+    // Of a share p of n, the standard deviation is √(n p (1 − p)): 42 and 69 of these.
+    expect(Math.abs(few.size - 2000)).toBeLessThan(4 * 42);
+    expect(Math.abs(many.size - 8000)).toBeLessThan(4 * 69);
+    expect([...few].every((conversation) => many.has(conversation))).toBe(true);
+    // Where nothing tells the conversation, chance does.
+    expect([0.399, 0.4].map((part) => next(40)(undefined, () => part))).toEqual([true, false]);
+    expect(routing.canaryOf(routing.resolve('llama')!, 1)).toBeUndefined();
+  });
+
   it('gives the fallbacks of a model in their order, without those that they have themselves', () => {
     const fallbacks = (key: string) => routing.fallbacksOf(routing.resolve(key)!).map((target) => target.key);
     expect(fallbacks('llama')).toEqual(['llama3', 'summary']);
@@ -118,6 +141,20 @@ describe('checkGatewayConfig', () => {
     expect(problems({ a: { ...a, aliases: ['gpt-4o'] }, b: { ...b, aliases: ['GPT-4o:latest'] } })).toEqual([
       'models.b.aliases: GPT-4o:latest is an alias of models.a: take another',
     ]);
+  });
+
+  it.each([
+    ['a', 'models.a.canary.model: a is the model itself: name its next version'],
+    ['c', 'models.a.canary.model: there is no model c: name the key of one'],
+    ['b', 'models.a.canary.model: b has a canary itself: take that away'],
+  ])('refuses %s as a canary', (canary, problem) => {
+    const trial = { model: canary, percent: 10 };
+    const found = problems({
+      a: { ...a, canary: trial },
+      b: { ...b, canary: { model: 'd', percent: 1 } },
+      d: model('d', 'ollama-llama'),
+    });
+    expect(found).toEqual([problem]);
   });
 
   it('refuses a fallback that there is not, by its key, and the model itself', () => {

@@ -1,6 +1,7 @@
 import type { GatewayConfig, GatewayModel } from '../../schema/config.ts';
 import { ModelNames } from '../shared/model-names.ts';
 import { canonicalName } from '../shared/names.ts';
+import { hash32, mix } from './affinity.ts';
 import { isTimeZone } from './schedule.ts';
 
 /** A model and where it is served. */
@@ -30,6 +31,16 @@ export class Routing extends ModelNames<Target> {
     this.targets = targets;
   }
 
+  /**
+   * The version on trial, where it is to answer: always for the same conversations (see affinity.ts), of which a higher percentage only
+   * adds more; and for requests that belong to none by chance.
+   */
+  canaryOf({ key, model }: Target, affinity: number | undefined, random = Math.random): Target | undefined {
+    if (!model.canary) return undefined;
+    const part = affinity === undefined ? random() : mix(affinity ^ hash32(`canary of ${key}`)) / 2 ** 32;
+    return part * 100 < model.canary.percent ? this.withKey(model.canary.model) : undefined;
+  }
+
   /** The models that may answer in place of another, the first of them first. Those of these are not among them. */
   fallbacksOf({ model }: Target): Target[] {
     return model.fallbacks.map((key) => this.withKey(key)!);
@@ -56,7 +67,7 @@ export function checkGatewayConfig({ models, servers }: GatewayConfig): string[]
       `servers.${server}.schedule.timeZone: there is no time zone ${schedule.timeZone}: name one as Europe/Berlin`,
     );
   }
-  return [...problems, ...checkAliases(models), ...checkFallbacks(models)];
+  return [...problems, ...checkAliases(models), ...checkFallbacks(models), ...checkCanaries(models)];
 }
 
 /** A model may have its own key among its aliases, which lists it under that name too. */
@@ -88,4 +99,15 @@ function checkFallbacks(models: GatewayConfig['models']): string[] {
       return `models.${key}.fallbacks: there is no model ${fallback}: name the key of one`;
     }),
   );
+}
+
+function checkCanaries(models: GatewayConfig['models']): string[] {
+  return Object.entries(models).flatMap(([key, { canary }]) => {
+    if (!canary) return [];
+    const say = (problem: string) => `models.${key}.canary.model: ${problem}`;
+    if (canary.model === key) return say(`${key} is the model itself: name its next version`);
+    if (!Object.hasOwn(models, canary.model)) return say(`there is no model ${canary.model}: name the key of one`);
+    if (models[canary.model]!.canary) return say(`${canary.model} has a canary itself: take that away`);
+    return [];
+  });
 }

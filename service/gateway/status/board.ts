@@ -254,7 +254,7 @@ export class Board {
     { key, name, server, model }: Target,
     pods: { pod: PodView; agent: AgentStatus | undefined }[],
   ): ModelView {
-    const { aliases, fallbacks, queue } = model;
+    const { aliases, fallbacks, canary, queue } = model;
     const inPods = pods.flatMap(({ pod, agent }): ModelInPod[] => {
       const told = agent?.models[key];
       if (!told) return [];
@@ -263,7 +263,7 @@ export class Board {
     });
     const { depth } = queue;
     const [now, rates] = [this.#traffic.now(key), this.#traffic.rates(key)];
-    return { key, name, server, aliases, fallbacks, depth, now, rates, pods: inPods };
+    return { key, name, server, aliases, fallbacks, ...(canary && { canary }), depth, now, rates, pods: inPods };
   }
 }
 

@@ -59,6 +59,8 @@ export interface ModelView {
   server: string;
   aliases: string[];
   fallbacks: string[];
+  /** The version on trial, and the percent of its conversations that this answers. */
+  canary?: { model: string; percent: number };
   /** Most requests that wait for it in each gateway. */
   depth: number;
   now: Now;

@@ -122,6 +122,7 @@ export class ModelPage {
       `${model.name} on ${model.server}`,
       ...(model.aliases.length > 0 ? [`also called ${model.aliases.join(', ')}`] : []),
       ...(model.fallbacks.length > 0 ? [`${model.fallbacks.join(', ')} answers in its place`] : []),
+      ...(model.canary ? [`${model.canary.model} on trial: ${model.canary.percent} % of the conversations`] : []),
     ];
     write(this.#facts, facts.join(' · '));
     const pods = server?.pods;

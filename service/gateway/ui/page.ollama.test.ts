@@ -57,7 +57,11 @@ function config({ peers = [], ...more }: Partial<GatewayConfig> & { peers?: stri
     { small: agent.url, large: agent.url, away: agent.url, none: agent.url },
     { statusPage, ...more },
   );
-  Object.assign(config.models.small!, { aliases: ['gpt-4o-mini'], fallbacks: ['large'] });
+  Object.assign(config.models.small!, {
+    aliases: ['gpt-4o-mini'],
+    fallbacks: ['large'],
+    canary: { model: 'large', percent: 0 },
+  });
   const days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
   const windows = { always: { days, from: '00:00', to: '24:00', min: 2 } };
   const schedule = { timeZone: 'UTC', windows, otherwise: 1 };
@@ -178,7 +182,8 @@ describe('the page of a model', () => {
     const row = page.getByRole('table', { name: 'Pods' }).getByRole('row').nth(1);
     expect(await row.textContent()).toMatch(/readyloaded\d+\.\d+\.\d+ of 3\d+\.\d MB$/);
     expect(await page.locator('.intro .summary').textContent()).toBe(
-      'team/small:latest on server-small · also called gpt-4o-mini · large answers in its place',
+      'team/small:latest on server-small · also called gpt-4o-mini · large answers in its place · ' +
+        'large on trial: 0 % of the conversations',
     );
     const facts = (foretold: string) =>
       page.getByText(`1 to 4 pods · at least 2 at this time of the week · ${foretold} · $0.50 an hour, $0.50 each`);
