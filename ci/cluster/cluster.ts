@@ -22,7 +22,7 @@ import { seed, seedRegistry } from './models.ts';
 import { type Component, type Node, nodePid, startNode } from './node.ts';
 import { kubeconfig, makeCertificates } from './pki.ts';
 import { complete, remove, reserve, runningLayout, sweep, withClusters } from './state.ts';
-import { until } from './wait.ts';
+import { stretched, until } from './wait.ts';
 
 /** A running cluster. */
 export interface Cluster {
@@ -139,7 +139,10 @@ async function waitFor(
     if (failure) throw new Error(`cluster ${place.name}: ${failure}`);
     return check();
   });
-  if (!done) throw new Error(`cluster ${place.name}: ${what}: not ready after ${seconds} s: see ${place.folder}/logs`);
+  if (!done)
+    throw new Error(
+      `cluster ${place.name}: ${what}: not ready after ${stretched(seconds)} s: see ${place.folder}/logs`,
+    );
 }
 
 /** Whether the API server answers 200 to an anonymous GET. */
@@ -147,7 +150,7 @@ function answers(place: Layout, target: string): Promise<boolean> {
   const ca = readFileSync(path.join(place.folder, 'pki/ca.crt'));
   return new Promise((resolve) => {
     const question = request(
-      { host: place.nodeAddress, port: apiPort, path: target, ca, timeout: 2000 },
+      { host: place.nodeAddress, port: apiPort, path: target, ca, timeout: stretched(2000) },
       (response) => {
         response.resume();
         resolve(response.statusCode === 200);

@@ -1,5 +1,6 @@
 import { apiPort, blobsPort, clusterDomain, type Layout, nodeName } from './layout.ts';
 import { type Component, inNode, type Node, startInNode } from './node.ts';
+import { stretched } from './wait.ts';
 
 const pki = (file: string): string => inNode('pki', file);
 const kubeconfig = (client: string): string => inNode(`etc/${client}.kubeconfig`);
@@ -85,6 +86,7 @@ export function startControllers(node: Node): Component[] {
         'horizontal-pod-autoscaler-sync-period': '3s',
         'horizontal-pod-autoscaler-cpu-initialization-period': '10s',
         'horizontal-pod-autoscaler-initial-readiness-delay': '5s',
+        'node-monitor-grace-period': `${stretched(50)}s`,
       }),
     ]),
     startInNode(node, 'kube-scheduler', ['kube-scheduler', ...flags(client('kube-scheduler'))]),
@@ -132,8 +134,8 @@ export function startAddons(node: Node): Component[] {
         'tls-private-key-file': pki('metrics-serving.key'),
         'kubelet-certificate-authority': pki('ca.crt'),
         'kubelet-preferred-address-types': 'InternalIP',
-        'metric-resolution': '10s',
-        'kubelet-request-timeout': '5s',
+        'metric-resolution': `${stretched(10)}s`,
+        'kubelet-request-timeout': `${stretched(5)}s`,
       }),
     ]),
     startInNode(node, 'provisioner', [

@@ -4,6 +4,7 @@ import { cgroupRoot } from './cgroups.ts';
 import { blobsPort, clusterDomain, type Layout, nodeName, registry, registryHost, registryPort } from './layout.ts';
 import { inNode } from './node.ts';
 import { type Client, nodeKubeconfig } from './pki.ts';
+import { stretched } from './wait.ts';
 
 /** The image of every pod's sandbox, made of our own `pause`. */
 export const pauseImage = 'model-management.local/pause:1';
@@ -138,10 +139,12 @@ const kubelet = (layout: Layout): object => ({
   imageGCHighThresholdPercent: 100,
   // What changes in the API shows in pods within seconds, and a test needs not wait for it.
   syncFrequency: '3s',
-  nodeStatusUpdateFrequency: '4s',
+  // It is how long the kubelet waits for an answer, too.
+  nodeStatusUpdateFrequency: `${stretched(4)}s`,
   // How full volumes are, likewise.
   volumeStatsAggPeriod: '5s',
-  nodeStatusReportFrequency: '10s',
+  nodeStatusReportFrequency: `${stretched(10)}s`,
+  runtimeRequestTimeout: `${stretched(120)}s`,
   // Else an image that was brought by hand has to be pulled as soon as the same one was pulled by another name.
   imagePullCredentialsVerificationPolicy: 'NeverVerify',
   serializeImagePulls: false,

@@ -6,7 +6,7 @@ import { duration, say } from '../tools/progress.ts';
 import { run } from '../tools/run.ts';
 import type { Image } from './images.ts';
 import { registry } from './layout.ts';
-import { until } from './wait.ts';
+import { stretched, until } from './wait.ts';
 
 export const releaseName = 'model-management';
 export const namespace = 'model-management';
@@ -58,7 +58,8 @@ export async function ensureNamespace(access: Access, name = namespace): Promise
 export async function install(access: Access, args: readonly string[]): Promise<void> {
   const values = path.join(root, 'environments/local/values.yaml');
   const where = ['--namespace', namespace, '--values', values];
-  const command = ['upgrade', '--install', releaseName, path.join(root, 'charts'), ...where, ...args];
+  const patient = ['--timeout', `${stretched(300)}s`];
+  const command = ['upgrade', '--install', releaseName, path.join(root, 'charts'), ...where, ...patient, ...args];
   await run('helm', [...access.helm, ...command], { env: access.env, cwd: root });
 }
 
@@ -119,7 +120,10 @@ export async function waitForRelease(access: Access, seconds = 600): Promise<voi
     before = now;
     return deployments.length > 0 && deployments.every(isRolledOut);
   });
-  if (!done) throw new Error(`${releaseName}: not ready after ${seconds} s: see kubectl -n ${namespace} describe pods`);
+  if (!done)
+    throw new Error(
+      `${releaseName}: not ready after ${stretched(seconds)} s: see kubectl -n ${namespace} describe pods`,
+    );
 }
 
 /** What a pod is doing, and the container that it will not get over by itself, if there is one. */
@@ -171,7 +175,7 @@ async function ask(url: string): Promise<Chat> {
       body: JSON.stringify(body),
       headers: { 'content-type': 'application/json' },
     };
-    const response = await fetch(url + route, { ...post, signal: AbortSignal.timeout(120_000) });
+    const response = await fetch(url + route, { ...post, signal: AbortSignal.timeout(stretched(120_000)) });
     const text = await response.text();
     if (!response.ok) throw new Error(`${url}${route}: ${response.status} ${text}`);
     return JSON.parse(text);

@@ -1,6 +1,28 @@
-/** Calls `check` every `interval` milliseconds until it gives something true, which is given back; else undefined after `timeout`. */
+/** The variable of the environment by which a machine is said to be slow. */
+const variable = 'MODEL_MANAGEMENT_PATIENCE';
+
+/**
+ * How many times as long as usual everything of the cluster may take before it counts as broken: 1 unless the environment
+ * says otherwise, as on a machine that is emulated.
+ */
+export function patience(value = process.env[variable]): number {
+  if (!value) return 1;
+  const times = Number(value);
+  if (!(times >= 1 && times <= 100)) {
+    throw new Error(`${variable}=${value}: not a number from 1 to 100: by how much waits are stretched, such as 10`);
+  }
+  return times;
+}
+
+/** A wait of so many seconds (or milliseconds) as it is on this machine. */
+export const stretched = (time: number): number => Math.round(time * patience());
+
+/**
+ * Calls `check` every `interval` milliseconds until it gives something true, which is given back; else undefined after
+ * `timeout`, which is stretched by the machine's patience.
+ */
 export async function until<T>(timeout: number, interval: number, check: () => T | Promise<T>): Promise<T | undefined> {
-  const end = performance.now() + timeout;
+  const end = performance.now() + stretched(timeout);
   for (;;) {
     const result = await check();
     if (result) return result;
