@@ -22,7 +22,7 @@ import { seed, seedRegistry } from './models.ts';
 import { type Component, type Node, nodePid, startNode } from './node.ts';
 import { kubeconfig, makeCertificates } from './pki.ts';
 import { complete, remove, reserve, runningLayout, sweep, withClusters } from './state.ts';
-import { stretched, until } from './wait.ts';
+import { connected, stretched, until } from './wait.ts';
 
 /** A running cluster. */
 export interface Cluster {
@@ -184,7 +184,7 @@ async function handle(node: Node): Promise<Cluster> {
     node,
     kubeconfig: file,
     env,
-    kubectl: (args, options = {}) => run(kubectl, args, { env, ...options }),
+    kubectl: (args, options = {}) => connected(() => run(kubectl, args, { env, ...options })),
     loadImages: async (...images) => {
       const there = await loadedImages(node);
       // One after the other: two at once that share a layer both unpack it.

@@ -6,7 +6,7 @@ import { duration, say } from '../tools/progress.ts';
 import { run } from '../tools/run.ts';
 import type { Image } from './images.ts';
 import { registry } from './layout.ts';
-import { stretched, until } from './wait.ts';
+import { connected, stretched, until } from './wait.ts';
 
 export const releaseName = 'model-management';
 export const namespace = 'model-management';
@@ -26,7 +26,7 @@ export const accessTo = (env: NodeJS.ProcessEnv, context: string | undefined): A
     : { env, kubectl: ['--context', context], helm: ['--kube-context', context] };
 
 const kubectl = (access: Access, ...args: string[]): Promise<string> =>
-  run('kubectl', [...access.kubectl, '--namespace', namespace, ...args], { env: access.env });
+  connected(() => run('kubectl', [...access.kubectl, '--namespace', namespace, ...args], { env: access.env }));
 
 /** What the values of an environment do not know of: where this cluster has its images and models. */
 export function overlay(images: { ollama: Image; service: Image }): ValuesOverrides {
@@ -60,7 +60,7 @@ export async function install(access: Access, args: readonly string[]): Promise<
   const where = ['--namespace', namespace, '--values', values];
   const patient = ['--timeout', `${stretched(300)}s`];
   const command = ['upgrade', '--install', releaseName, path.join(root, 'charts'), ...where, ...patient, ...args];
-  await run('helm', [...access.helm, ...command], { env: access.env, cwd: root });
+  await connected(() => run('helm', [...access.helm, ...command], { env: access.env, cwd: root }));
 }
 
 interface Container {

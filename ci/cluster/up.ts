@@ -59,11 +59,9 @@ async function upEmbedded(): Promise<void> {
   const access: Access = { env: there.env, kubectl: [], helm: [] };
   const values = writeOverlay(there.node.layout.folder, overlay({ ollama, service }));
   await release(access, ['--values', values, ...options.args]);
-  const address = await run(
-    'kubectl',
-    ['-n', namespace, 'get', 'service', releaseName, '-o', 'jsonpath={.spec.clusterIP}'],
-    access,
-  );
+  const address = await there.kubectl([
+    ...['--namespace', namespace, 'get', 'service', releaseName, '--output', 'jsonpath={.spec.clusterIP}'],
+  ]);
   const url = `http://${address}`;
   await converse(url);
   // From here on it stays: an interruption before this ends it with this process.

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { patience, stretched, until } from './wait.ts';
+import { connected, patience, stretched, until } from './wait.ts';
 
 describe('patience', () => {
   afterEach(() => vi.unstubAllEnvs());
@@ -25,5 +25,26 @@ describe('patience', () => {
     const usual = await calls();
     vi.stubEnv('MODEL_MANAGEMENT_PATIENCE', '4');
     expect(await calls()).toBeGreaterThan(usual);
+  });
+});
+
+describe('connected', () => {
+  const failing = (...messages: string[]) =>
+    vi.fn(async () => {
+      const message = messages.shift();
+      if (message) throw new Error(message);
+      return 'done';
+    });
+
+  it('asks again where there was no connection', async () => {
+    const work = failing('net/http: TLS handshake timeout');
+    expect(await connected(work)).toBe('done');
+    expect(work).toHaveBeenCalledTimes(2);
+  });
+
+  it('passes on what else went wrong, at once', async () => {
+    const work = failing('deployments.apps is forbidden');
+    await expect(connected(work)).rejects.toThrow('forbidden');
+    expect(work).toHaveBeenCalledTimes(1);
   });
 });

@@ -30,3 +30,19 @@ export async function until<T>(timeout: number, interval: number, check: () => T
     await new Promise((resolve) => setTimeout(resolve, interval));
   }
 }
+
+/** Clients give a connection ten seconds, whatever they are told: an API server that is busy may need more. */
+const notConnected = /TLS handshake timeout/;
+
+/** Does `work` again while it is its connection alone that fails, for half a minute: nothing has been asked for then. */
+export async function connected<T>(work: () => Promise<T>): Promise<T> {
+  const end = performance.now() + stretched(30_000);
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!notConnected.test((error as Error).message) || performance.now() > end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
