@@ -123,6 +123,8 @@ export function valuesOf(registry: Registry): Values {
     },
     generationTimeoutSeconds: 600,
     gateway: {
+      strategy: 'rolling',
+      blueGreen: { active: 'blue', held: '' },
       replicas: { min: 2, max: 6 },
       resources: { cpu: '500m', memory: '512Mi' },
       autoscaling: { enabled: true, cpuUtilizationPercent: 70 },

@@ -523,6 +523,13 @@ export interface Resources {
 
 /** The gateway. */
 export interface Gateway {
+  /**
+   * How another version takes the place of the one that runs: `rolling`: pod by pod; `blueGreen`: beside it, in the other colour, to
+   * which the Service is led once it has been tried. That takes `npm run deploy` (docs/delivery.md).
+   */
+  strategy: 'rolling' | 'blueGreen';
+  /** Where a release with the strategy `blueGreen` stands; `npm run deploy` writes it. */
+  blueGreen: BlueGreen;
   /** How many pods it has. */
   replicas: GatewayReplicas;
   /** What each pod asks for. */
@@ -554,6 +561,18 @@ export interface Gateway {
   statusPage: StatusPage;
   /** How much it writes to its log. */
   logLevel: LogLevel;
+}
+
+/** Where a release stands whose gateway has two colours. */
+export interface BlueGreen {
+  /** To which gateways the Service leads; `rolling`, those without a colour, while the strategy is being changed. */
+  active: 'blue' | 'green' | 'rolling';
+  /**
+   * While two run: JSON of the one that ran before, which is kept as it is (BeforeGateway in ci/delivery/stand.ts); empty where one
+   * runs alone.
+   * @maxLength 1000000
+   */
+  held: string;
 }
 
 /** A range of gateway pods. */

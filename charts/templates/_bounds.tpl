@@ -23,7 +23,7 @@ what a quota counts them as). Quota and limit range come from it. Takes the root
 {{- end -}}
 {{- $gateway := .Values.gateway -}}
 {{- $containers = append $containers (merge (include "model-management.size" $gateway.resources | fromJson)
-      (dict "pods" (int $gateway.replicas.max) "surge" 1 "main" true)) -}}
+      (dict "pods" (mul (int $gateway.replicas.max) (ternary 2 1 (eq $gateway.strategy "blueGreen"))) "surge" 1 "main" true)) -}}
 {{- if .Values.forecaster.enabled -}}
 {{- $containers = append $containers (merge (include "model-management.size" .Values.forecaster.resources | fromJson)
       (dict "pods" 1 "surge" 1 "main" true)) -}}

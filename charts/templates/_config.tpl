@@ -3,11 +3,15 @@
 {{- printf "http://%s.%s.svc:8080" .name .root.Release.Namespace -}}
 {{- end -}}
 
-{{/* Configuration of the gateway (GatewayConfig in schema/config.ts). Takes the root; gives JSON. */}}
+{{/*
+Configuration of the gateway (GatewayConfig in schema/config.ts), without the models that are there for the one before alone.
+Takes the root; gives JSON.
+*/}}
 {{- define "model-management.gatewayConfig" -}}
 {{- include "model-management.resolve" . -}}
 {{- $models := dict -}}
 {{- $servers := dict -}}
+{{- $retiring := (include "model-management.held" . | fromJson).retiring | default list -}}
 {{- range $name, $it := .Values.resolved -}}
 {{- $server := dict
       "url" (include "model-management.serverUrl" (dict "root" $ "name" $name))
@@ -20,8 +24,9 @@
       "windows" $it.server.autoscaling.schedule) -}}
 {{- end -}}
 {{- with $it.server.costPerHour }}{{ $_ := set $server "costPerHour" . }}{{ end -}}
-{{- $_ := set $servers $name $server -}}
 {{- range $alias, $model := $it.models -}}
+{{- if not (has $alias $retiring) -}}
+{{- $_ := set $servers $name $server -}}
 {{- $_ := set $models $alias (dict
       "name" $model.name
       "server" $name
@@ -33,6 +38,7 @@
         "holdSeconds" (int $model.queue.holdSeconds))) -}}
 {{- with $model.canary -}}
 {{- $_ := set (get $models $alias) "canary" (dict "model" .model "percent" (int .percent)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,6 +1,6 @@
 {{/*
 Labels that select the pods of a component; they never change while the release lives.
-Takes: root, component, server (optional); gives JSON.
+Takes: root, component, server (optional), colour (optional: of a gateway that has one); gives JSON.
 */}}
 {{- define "model-management.identity" -}}
 {{- $labels := dict
@@ -8,10 +8,16 @@ Takes: root, component, server (optional); gives JSON.
       "app.kubernetes.io/instance" .root.Release.Name
       "app.kubernetes.io/component" .component -}}
 {{- with .server }}{{ $_ := set $labels "model-management.fineprint.ai/server" . }}{{ end -}}
+{{- with .colour }}{{ $_ := set $labels (include "model-management.colourLabel" .) . }}{{ end -}}
 {{- toJson $labels -}}
 {{- end -}}
 
-{{/* The same as YAML. Takes: root, component, server (optional). */}}
+{{/* Label by which the colours of gateways are told apart; `rolling` on the pods of one that has none. */}}
+{{- define "model-management.colourLabel" -}}
+model-management.fineprint.ai/colour
+{{- end -}}
+
+{{/* The same as YAML. Takes: root, component, server (optional), colour (optional). */}}
 {{- define "model-management.selectorLabels" -}}
 {{- include "model-management.identity" . | fromJson | toYaml -}}
 {{- end -}}
@@ -24,11 +30,12 @@ model-management.fineprint.ai/capacity
 {{/*
 Labels of a pod: those that select it, `app: ollama` where Ollama runs, and the user's own, which win over none of these.
 Nothing that changes with the chart's version, or every upgrade would restart every pod.
-Takes: root, component, server (optional), gpu (whether a server has GPUs, which its pods show).
+Takes: root, component, server (optional), colour (optional), gpu (whether a server has GPUs, which its pods show).
 */}}
 {{- define "model-management.podLabels" -}}
 {{- $own := include "model-management.identity" . | fromJson -}}
 {{- if .server }}{{ $_ := set $own "app" "ollama" }}{{ end -}}
+{{- if and (eq .component "gateway") (not .colour) }}{{ $_ := set $own (include "model-management.colourLabel" .) "rolling" }}{{ end -}}
 {{- if hasKey . "gpu" }}{{ $_ := set $own "model-management.fineprint.ai/device" (ternary "gpu" "cpu" .gpu) }}{{ end -}}
 {{- merge $own .root.Values.commonLabels | toYaml -}}
 {{- end -}}

@@ -22,6 +22,7 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.environmentMistakes" . | fromJsonArray)
       (include "model-management.nameMistakes" . | fromJsonArray)
       (include "model-management.keyMistakes" . | fromJsonArray)
+      (include "model-management.gatewayMistakes" . | fromJsonArray)
       (include "model-management.networkMistakes" . | fromJsonArray)
       (include "model-management.sizeMistakes" . | fromJsonArray) -}}
 {{- if $mistakes -}}
@@ -264,6 +265,9 @@ a model by itself, or for all of those that are never unloaded.
 {{- $owners := dict
       (include "model-management.serviceName" .) "the gateway's Service"
       (include "model-management.gatewayName" .) "the gateway"
+      (include "model-management.slotName" (dict "root" . "slot" "blue")) "the blue gateway"
+      (include "model-management.slotName" (dict "root" . "slot" "green")) "the green gateway"
+      (include "model-management.previewName" .) "the preview of the gateway"
       (include "model-management.forecasterName" .) "the forecaster"
       (include "model-management.serversName" .) "what all servers share" -}}
 {{- range $key, $overrides := .Values.servers -}}
@@ -309,6 +313,7 @@ their size; rules for Prometheus add 9 KiB and 0.02 for each server, dashboards 
 {{- $kib := add 232 (div (mul 44 (len .Values.resolved)) 100) (div (mul 14 $prompts) 10240) -}}
 {{- if ne .Values.monitoring.rules.delivery "none" }}{{ $kib = add $kib 9 (div (mul 2 (len .Values.resolved)) 100) }}{{ end -}}
 {{- if ne .Values.monitoring.dashboards.delivery "none" }}{{ $kib = add $kib 13 }}{{ end -}}
+{{- $kib = add $kib (div (mul 4 (len (include "model-management.held" .))) 10240) -}}
 {{- if gt (int $kib) 1020 -}}
 {{- $mistakes = append $mistakes (printf "servers: %d of them make a release of about %d KiB, and Helm keeps it in a Secret of at most 1024 KiB: install them as several releases, each with a namePrefix and servers of its own" (len .Values.resolved) (int $kib)) -}}
 {{- end -}}

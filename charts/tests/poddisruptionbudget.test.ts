@@ -16,7 +16,7 @@ test('renders the selector of the pods that it is about, those that stay on dema
   expect(rendered.all('PodDisruptionBudget').length).toBe(3);
   for (const { metadata, spec } of rendered.all('PodDisruptionBudget')) {
     const { matchLabels } = rendered.get('Deployment', metadata.name).spec.selector;
-    expect(spec.selector).toEqual({ matchLabels });
+    expect(spec.selector.matchLabels).toEqual(matchLabels);
   }
 });
 
