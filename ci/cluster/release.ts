@@ -73,7 +73,7 @@ interface Container {
     running?: object;
   };
 }
-interface Pod {
+export interface Pod {
   metadata: { name: string; deletionTimestamp?: string };
   status: {
     phase: string;
@@ -127,7 +127,7 @@ export async function waitForRelease(access: Access, seconds = 600): Promise<voi
 }
 
 /** What a pod is doing, and the container that it will not get over by itself, if there is one. */
-function stateOf(pod: Pod): { text: string; stuck?: string } {
+export function stateOf(pod: Pod): { text: string; stuck?: string } {
   const { phase, conditions = [], initContainerStatuses = [], containerStatuses = [] } = pod.status;
   const scheduled = conditions.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status === 'False') return { text: `not scheduled: ${scheduled.message}` };
