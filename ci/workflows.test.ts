@@ -61,3 +61,22 @@ describe.each(readdirSync(folder))('the workflow %s', (file) => {
     }
   });
 });
+
+it('deploys staging from develop, and production from main behind the approval of its environment, in two colours', () => {
+  const { jobs } = parse(readFileSync(path.join(folder, 'deploy.yaml'), 'utf8')) as {
+    jobs: Record<string, { if: string; environment: string; steps: Step[] }>;
+  };
+  const said = Object.values(jobs).map((job) => [job.environment, job.if, job.steps.flatMap(({ run = [] }) => run)[0]]);
+  expect(said).toEqual([
+    [
+      'staging',
+      "github.ref == 'refs/heads/develop'",
+      expect.stringMatching(/^npm run deploy -- --env staging .*--yes$/),
+    ],
+    [
+      'production',
+      "github.ref == 'refs/heads/main'",
+      expect.stringMatching(/^npm run deploy -- --env production --strategy blueGreen .*--yes$/),
+    ],
+  ]);
+});
