@@ -56,6 +56,9 @@ const onTheNetwork = (engine: string) => {
 
 const gpu = (mode: string, gpuMemoryMiB = 8192) => ({ gpu: { mode }, resources: { gpu: 1, gpuMemoryMiB } });
 
+/** A colour that is held beside the one of the values. */
+const held = JSON.stringify({ slot: 'blue', next: 'green', retiring: [], config: '{}', deployment: {} });
+
 /** Deployments in one of which each value makes a difference. */
 const situations: object[] = [
   fleet(
@@ -87,6 +90,7 @@ const situations: object[] = [
       forecaster: { enabled: true },
     },
   ),
+  fleet({ models }, { gateway: { strategy: 'blueGreen', blueGreen: { held } } }),
   ...[gpu('hami', 0), gpu('dra')].map((serverDefaults) => fleet({ models }, { serverDefaults })),
   fleet(
     {},
