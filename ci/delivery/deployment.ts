@@ -97,7 +97,7 @@ export class Deployment {
   async goBack(): Promise<void> {
     const { stand } = await this.#look();
     if (stand.kind === 'tried' || stand.kind === 'led' || stand.kind === 'returning') {
-      return this.#return(stand, 'it was asked for').catch(() => {});
+      return this.#return(stand, 'it was asked for').catch(unlessWentBack);
     }
     const revision = await this.#means.lease.unfinished();
     if (revision === undefined) {
@@ -105,7 +105,7 @@ export class Deployment {
         `${this.#place.release}: no deployment is under way: deploy the version that it is to go back to`,
       );
     }
-    await this.#rollBack(revision, 'it was asked for').catch(() => {});
+    await this.#rollBack(revision, 'it was asked for').catch(unlessWentBack);
   }
 
   async #given(): Promise<Given> {
@@ -190,6 +190,14 @@ export class Deployment {
     } catch (error) {
       return this.#return({ kind: 'tried', before }, (error as Error).message);
     }
+    // By the Service alone at first: if it is very bad, it is over before Helm would have got to the end.
+    await this.#leadTo(both, next);
+    const reason = await this.#glance(gauge, baseline, start, retiring.length > 0);
+    if (reason) {
+      await this.#leadTo(both, slot);
+      this.#step(`clients are led back to ${slot}: ${reason}`);
+      return this.#return({ kind: 'tried', before }, reason);
+    }
     await this.#again(both, (values) => ({ ...values, ...lead(values, next) }));
     this.#step(`clients are led to ${next}`);
     await this.#finish(before, baseline, start);
@@ -220,23 +228,39 @@ export class Deployment {
     const { slot, next, revision } = stand.before;
     if (stand.kind === 'led') {
       const { release } = await this.#place.read();
-      const service = release!.objects.find(
-        ({ kind, metadata }) => kind === 'Service' && metadata.name === this.#serviceName(release!.values),
-      ) as unknown as { spec: { selector: Record<string, string> } };
-      service.spec.selector[colourLabel] = slot;
-      // By the name of Helm, to which the field belongs: its next upgrade may change it.
-      const apply = ['apply', '--server-side', '--field-manager', 'helm', '--force-conflicts', '--filename', '-'];
-      await this.#place.kubectl(apply, JSON.stringify(service));
+      await this.#leadTo(release!, slot);
       this.#step(`clients are led back to ${slot}: ${reason}`);
     }
     await this.#rollBack(revision, `${next} is no good: ${reason}`);
+  }
+
+  /** Has the Service lead to a slot, at once. */
+  async #leadTo(release: HelmRelease, slot: Slot): Promise<void> {
+    const service = release.objects.find(
+      ({ kind, metadata }) => kind === 'Service' && metadata.name === this.#serviceName(release.values),
+    ) as unknown as { spec: { selector: Record<string, string> } };
+    service.spec.selector[colourLabel] = slot;
+    // By the name of Helm, to which the field belongs: its next upgrade may change it.
+    const apply = ['apply', '--server-side', '--field-manager', 'helm', '--force-conflicts', '--filename', '-'];
+    await this.#place.kubectl(apply, JSON.stringify(service));
+  }
+
+  /** Looks at the first requests of clients as often as it can, for a few seconds. */
+  async #glance(gauge: Gauge, before: Measured, start: Measured, isLess: boolean): Promise<string | undefined> {
+    const usual = since(before, nothing);
+    for (const end = Date.now() + 2000; Date.now() < end; await sleep(50)) {
+      const all = since(await gauge.again(start), start);
+      const reason = verdict(isLess ? withoutUnknown(all) : all, usual);
+      if (reason) return reason;
+    }
+    return undefined;
   }
 
   async #rollBack(revision: number, reason: string): Promise<void> {
     await this.#place.helm(['rollback', this.#place.release, String(revision)]);
     await this.#means.lease.note(undefined);
     this.#step(`the release is back at revision ${revision}`);
-    throw new Error(`went back: ${reason}`);
+    throw new WentBack(`went back: ${reason}`);
   }
 
   /** The one gateway, pod by pod. */
@@ -384,6 +408,13 @@ export class Deployment {
     const isThere = items.some((pod: Kube) => of(pod).some(({ ready }: { ready: boolean }) => ready));
     return isThere ? undefined : 'none of its pods is ready';
   }
+}
+
+/** A deployment that was no good, whose release is what it was. */
+class WentBack extends Error {}
+
+function unlessWentBack(error: Error): void {
+  if (!(error instanceof WentBack)) throw error;
 }
 
 /** Leads the Service to a slot. */

@@ -21,6 +21,12 @@ export class Gauge implements Disposable {
     return new Map(all.flatMap(([name, metrics]) => (metrics ? [[name, metrics]] : [])));
   }
 
+  /** The metrics of the same pods once more. */
+  async again(before: Measured): Promise<Measured> {
+    const all = await Promise.all([...before.keys()].map(async (name) => [name, await this.#read(name)] as const));
+    return new Map(all.flatMap(([name, metrics]) => (metrics ? [[name, metrics]] : [])));
+  }
+
   async #read(pod: string): Promise<Metrics | undefined> {
     try {
       let way = this.#ways.get(pod);
