@@ -122,3 +122,26 @@ it('goes back by itself from a version that refuses its clients, and touches non
   }
   expect(guests.failed.length).toBeLessThan(guests.answered / 100);
 });
+
+it('deploys pod by pod, and from a colour back to none, without a lost request', { timeout: 300_000 }, async () => {
+  await using fleet = await testFleet();
+  await fleet.deploy(valuesWith({ gateway: { strategy: 'blueGreen' } }));
+  await Promise.all([
+    fleet.untilReady('ollama-one'),
+    fleet.namespace.kubectl(['rollout', 'status', 'deployment/model-management-gateway-blue', '--timeout=120s']),
+  ]);
+  const guests = visitors(await fleet.address(), 'one', { keeping: 1, fresh: 1 });
+  const rolling = (values: ValuesOverrides) =>
+    deployTo(fleet, values, { onLine: tell, args: ['--strategy', 'rolling', '--watch', '9'] });
+  try {
+    const back = await rolling(valuesWith());
+    expect([back.status, back.said]).toEqual([0, expect.stringContaining('rolling is alone')]);
+    expect(await gateways(fleet)).toEqual({ there: ['gateway'], active: 'all' });
+    const next = await rolling(valuesWith({ gateway: { resources: { cpu: '60m' } } }));
+    expect([next.status, next.said]).toEqual([0, expect.stringContaining('rolling is good')]);
+  } finally {
+    await guests.stop();
+    console.log(`rolling: ${guests.answered} answered`, guests.failed);
+  }
+  expect(guests.failed).toEqual([]);
+});
