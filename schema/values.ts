@@ -1,5 +1,7 @@
 import type { Autoscaling, ServerAutoscaling } from './autoscaling.ts';
 import type { Backup } from './backup.ts';
+import type { ExternalSecrets } from './external-secrets.ts';
+import type { Ingress } from './ingress.ts';
 import type { NetworkPolicy } from './network.ts';
 import type { Gpu, Scheduling } from './placement.ts';
 import type {
@@ -111,6 +113,9 @@ export interface Values {
 
   /** How Prometheus finds what it scrapes, and which rules and alerts it gets (docs/monitoring.md). */
   monitoring: Monitoring;
+
+  /** Secrets of the release that come from a store of secrets, by the operator of External Secrets. */
+  externalSecrets: ExternalSecrets;
 
   /** Copies of the release's configuration, and of models that cannot be pulled again (docs/backup.md). */
   backup: Backup;
@@ -682,40 +687,6 @@ export interface Forecaster {
   scheduling: Scheduling;
   /** How much it writes to its log. */
   logLevel: LogLevel;
-}
-
-/** An Ingress in front of the gateway. */
-export interface Ingress {
-  /** Whether it is rendered. */
-  enabled: boolean;
-  /** Class of the Ingress. */
-  className: ObjectName;
-  /**
-   * Host name that clients use.
-   * @pattern ^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$
-   * @maxLength 253
-   */
-  host: string;
-  /** Encryption of what comes from outside. */
-  tls: IngressTls;
-  /** Further annotations, which win over the chart's own. */
-  annotations: Record<QualifiedName, AnnotationValue>;
-}
-
-/**
- * Value of an annotation.
- * @maxLength 8192
- */
-export type AnnotationValue = string;
-
-/** TLS of the Ingress. */
-export interface IngressTls {
-  /** Whether the Ingress is served by TLS. */
-  enabled: boolean;
-  /** Secret with the certificate; made by cert-manager where `clusterIssuer` is set. */
-  secretName: ObjectName;
-  /** ClusterIssuer of cert-manager that makes the certificate; empty where the Secret comes from elsewhere. */
-  clusterIssuer: OptionalObjectName;
 }
 
 /** InferencePools in front of the servers, beside the gateway. */

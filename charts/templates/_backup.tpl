@@ -31,7 +31,7 @@
 {{- end -}}
 {{- $secrets := concat .Values.imagePullSecrets (list .Values.backup.existingSecret) -}}
 {{- with .Values.gateway.apiKeys }}{{ if .enabled }}{{ $secrets = append $secrets .existingSecret }}{{ end }}{{ end -}}
-{{- with .Values.ingress }}{{ if and .enabled .tls.enabled }}{{ $secrets = append $secrets .tls.secretName }}{{ end }}{{ end -}}
+{{- with .Values.ingress }}{{ if and .enabled .tls.enabled (or (eq .kind "ingress") .gateway.create) }}{{ $secrets = append $secrets .tls.secretName }}{{ end }}{{ end -}}
 {{- toPrettyJson (dict
       "release" .Release.Name
       "chart" .Chart.Version

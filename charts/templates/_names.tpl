@@ -20,6 +20,16 @@ Takes: root, name, suffix (optional, with its dash).
 {{- include "model-management.name" (dict "root" . "name" "model-management") -}}
 {{- end -}}
 
+{{/* Name of the Ingress of the status page, where that has one of its own. Takes the root. */}}
+{{- define "model-management.uiIngressName" -}}
+{{- include "model-management.name" (dict "root" . "name" "model-management" "suffix" "-ui") -}}
+{{- end -}}
+
+{{/* Name of the HTTPRoute from HTTP to HTTPS. Takes the root. */}}
+{{- define "model-management.redirectRouteName" -}}
+{{- include "model-management.name" (dict "root" . "name" "model-management" "suffix" "-redirect") -}}
+{{- end -}}
+
 {{/* Name of everything else that belongs to the gateway. Takes the root. */}}
 {{- define "model-management.gatewayName" -}}
 {{- include "model-management.name" (dict "root" . "name" "model-management-gateway") -}}

@@ -24,6 +24,8 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.keyMistakes" . | fromJsonArray)
       (include "model-management.gatewayMistakes" . | fromJsonArray)
       (include "model-management.networkMistakes" . | fromJsonArray)
+      (include "model-management.edgeMistakes" . | fromJsonArray)
+      (include "model-management.externalSecretMistakes" . | fromJsonArray)
       (include "model-management.sizeMistakes" . | fromJsonArray) -}}
 {{- if $mistakes -}}
 {{- fail (printf "\n\n%d mistake(s) in the values:\n- %s\n" (len $mistakes) (join "\n- " $mistakes)) -}}
@@ -296,6 +298,10 @@ a model by itself, or for all of those that are never unloaded.
 {{- with .Values.backup -}}
 {{- if and .enabled (not .existingSecret) -}}
 {{- $mistakes = append $mistakes "backup: enabled without existingSecret: name the Secret that has RESTIC_PASSWORD and what the repository's cloud asks for, or set enabled to false" -}}
+{{- end -}}
+{{- /* The values are in a ConfigMap for the copy, too. */ -}}
+{{- if and .enabled (regexMatch "://[^/@]*:[^/@]*@" .repository) -}}
+{{- $mistakes = append $mistakes "backup.repository: has a password in it: leave it out, and put RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD into the Secret of backup.existingSecret" -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}

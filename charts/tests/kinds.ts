@@ -16,6 +16,8 @@ export interface Kinds {
   CiliumNetworkPolicy: KubeObject & { spec: { endpointSelector: Selector; egress: Record<string, object[]>[] } };
   ConfigMap: KubeObject & { data: Record<string, string> };
   Deployment: KubeObject & { spec: DeploymentSpec };
+  ExternalSecret: KubeObject & { spec: ExternalSecretSpec };
+  Gateway: KubeObject & { spec: { gatewayClassName: string; listeners: GatewayListener[] } };
   GrafanaDashboard: KubeObject & {
     spec: {
       allowCrossNamespaceImport: boolean;
@@ -25,6 +27,7 @@ export interface Kinds {
     };
   };
   HorizontalPodAutoscaler: KubeObject & { spec: HorizontalPodAutoscalerSpec };
+  HTTPRoute: KubeObject & { spec: HTTPRouteSpec };
   InferencePool: KubeObject & { spec: InferencePoolSpec };
   Ingress: KubeObject & { spec: IngressSpec };
   CronJob: KubeObject & {
@@ -227,6 +230,33 @@ export interface InferencePoolSpec {
   selector: { matchLabels: Record<string, string> };
   targetPorts: { number: number }[];
   endpointPickerRef: { kind: string; name: string; port: { number: number }; failureMode: string };
+}
+
+export interface ExternalSecretSpec {
+  refreshInterval: string;
+  secretStoreRef: { kind: string; name: string };
+  target: { name: string; creationPolicy: string; deletionPolicy: string; template?: { type: string } };
+  data: { secretKey: string; remoteRef: { key: string; property?: string } }[];
+}
+
+export interface GatewayListener {
+  name: string;
+  hostname: string;
+  port: number;
+  protocol: string;
+  tls?: { mode: string; certificateRefs: { group: string; kind: string; name: string }[] };
+  allowedRoutes: { namespaces: { from: string } };
+}
+
+export interface HTTPRouteSpec {
+  parentRefs: { group: string; kind: string; name: string; namespace?: string; sectionName?: string }[];
+  hostnames: string[];
+  rules: {
+    matches: { path: { type: string; value: string } }[];
+    timeouts?: { request: string };
+    filters?: { type: string; requestRedirect: { scheme: string; statusCode: number } }[];
+    backendRefs?: { group: string; kind: string; name: string; port: number; weight: number }[];
+  }[];
 }
 
 export interface IngressSpec {

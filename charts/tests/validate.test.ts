@@ -25,6 +25,18 @@ const network = (networkPolicy: object, rest: object = {}) => ({
   networkPolicy: { enabled: true, ...networkPolicy },
 });
 
+/** A release at a Gateway that is there. */
+const edge = ({ gateway, ...ingress }: Record<string, object | string>) => ({
+  ingress: { enabled: true, kind: 'httpRoute', gateway: { name: 'public', ...(gateway as object) }, ...ingress },
+});
+
+/** One whose keys of clients are in a store. */
+const external = (externalSecrets: Record<string, object | boolean>) => ({
+  gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
+  externalSecrets: { enabled: true, secretStoreRef: { name: 'store' }, apiKeys: { key: 'keys' }, ...externalSecrets },
+});
+const backup = { backup: { enabled: true, existingSecret: 'repository' } };
+
 /** Each mistake alone, the line that it is refused with, and what is nearly the same and renders. */
 const cases: {
   what: string;
@@ -333,6 +345,132 @@ const cases: {
     }),
     line: 'networkPolicy.dns: names nobody, and pods look up names: set its namespaceLabels, podLabels or addresses',
     near: network({ dns: { namespaceLabels: { [namespaceName]: null }, podLabels: { 'k8s-app': null } } }),
+  },
+  {
+    what: 'a route is attached to a Gateway without a name',
+    values: edge({ gateway: { name: '' } }),
+    line: 'ingress.gateway.name: is empty, and kind is httpRoute: name the Gateway, or set create to true',
+    near: edge({ gateway: { name: '', create: true, className: 'example' } }),
+  },
+  {
+    what: 'a Gateway is made of no class',
+    values: edge({ gateway: { create: true } }),
+    line: 'ingress.gateway: create without className: name a GatewayClass of the cluster, or set create to false',
+    near: edge({ gateway: { create: false } }),
+  },
+  {
+    what: 'a Gateway is made in another namespace',
+    values: edge({ gateway: { create: true, className: 'example', namespace: 'edge' } }),
+    line: 'ingress.gateway.namespace: is set, and the chart makes its Gateway in its own: set it to "", or create to false',
+    near: edge({ gateway: { namespace: 'edge' } }),
+  },
+  {
+    what: 'HTTP is sent to HTTPS at a listener that nobody names',
+    values: edge({ gateway: { httpListener: '' } }),
+    line: 'ingress.gateway: listener and httpListener tell HTTPS and HTTP apart, and one of them is empty: name both',
+    near: edge({ gateway: { httpListener: '' }, tls: { redirect: 'never' } }),
+  },
+  {
+    what: 'HTTP would be sent to itself',
+    values: edge({ gateway: { httpListener: 'https' } }),
+    line: 'ingress.gateway: listener and httpListener are both https: name the one that ends TLS, and the one that does not',
+    near: edge({ gateway: { httpListener: 'https' }, tls: { enabled: false } }),
+  },
+  {
+    what: 'a route is to know of a load balancer',
+    values: edge({ tls: { redirect: 'always' } }),
+    line: 'ingress.tls.redirect: is always, and a Gateway knows nothing of a load balancer in front of it: set it to withTls, or to never',
+    near: edge({ tls: { redirect: 'always' }, kind: 'ingress' }),
+  },
+  {
+    what: 'a route is to bound requests',
+    values: edge({ rateLimit: { connections: 1 } }),
+    line: "ingress.rateLimit: the Gateway API has no such thing, and kind is httpRoute: set its bounds to 0, and use a policy of your Gateway's implementation (docs/security.md)",
+    near: edge({ rateLimit: { connections: 0, burstMultiplier: 9 } }),
+  },
+  {
+    what: 'a route is to have people sign in',
+    values: edge({ oauth2Proxy: { enabled: true, url: 'http://proxy/auth' } }),
+    line: "ingress.oauth2Proxy: the Gateway API has no such thing, and kind is httpRoute: set enabled to false, and use a policy of your Gateway's implementation (docs/security.md)",
+    near: edge({ oauth2Proxy: { enabled: true, url: 'http://proxy/auth' }, kind: 'ingress' }),
+  },
+  {
+    what: 'nobody says where oauth2-proxy is',
+    values: edge({ kind: 'ingress', oauth2Proxy: { enabled: true } }),
+    line: 'ingress.oauth2Proxy: enabled without url: name where oauth2-proxy is asked, such as http://oauth2-proxy.auth.svc.cluster.local/oauth2/auth',
+    near: edge({ kind: 'ingress', oauth2Proxy: { enabled: false } }),
+  },
+  {
+    what: 'a status page is protected that is not served',
+    values: {
+      ...edge({ kind: 'ingress', oauth2Proxy: { enabled: true, url: 'http://proxy/auth' } }),
+      gateway: { statusPage: { enabled: false } },
+    },
+    line: 'ingress.oauth2Proxy.protect: is statusPage, and gateway.statusPage.enabled is false: set oauth2Proxy.enabled to false, or protect to everything',
+    near: {
+      ...edge({ kind: 'ingress', oauth2Proxy: { enabled: true, protect: 'everything', url: 'http://proxy/auth' } }),
+      gateway: { statusPage: { enabled: false } },
+    },
+  },
+  {
+    what: 'policies keep out the Gateway of a route',
+    values: network({}, edge({})),
+    line: "networkPolicy.clients: knows ingress-nginx at most, and ingress.kind is httpRoute: set clients.ingress to null, and name your Gateway's pods (docs/security.md)",
+    near: network({ clients: { ingress: null, edge: { namespaceLabels: { [namespaceName]: 'traefik' } } } }, edge({})),
+  },
+  {
+    what: 'the repository has a password in its address',
+    values: { backup: { enabled: true, existingSecret: 'repository', repository: 'rest:https://me:word@host/path' } },
+    line: 'backup.repository: has a password in it: leave it out, and put RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD into the Secret of backup.existingSecret',
+    near: { backup: { enabled: true, existingSecret: 'repository', repository: 'sftp:me@host:/path' } },
+  },
+  {
+    what: 'a store of secrets has no name',
+    values: external({ secretStoreRef: { name: '' } }),
+    line: 'externalSecrets.secretStoreRef.name: is empty: name the SecretStore, or set externalSecrets.enabled to false',
+    near: external({ enabled: false, secretStoreRef: { name: '' } }),
+  },
+  {
+    what: 'nothing is taken from a store',
+    values: external({ apiKeys: { key: '' } }),
+    line: 'externalSecrets: enabled, and takes nothing from the store: name where it has apiKeys, backup or imagePullSecrets, or set enabled to false',
+    near: external({ apiKeys: { key: 'a' } }),
+  },
+  {
+    what: 'keys are taken from a store, and nobody is asked for them',
+    values: { ...external({}), gateway: {} },
+    line: 'externalSecrets.apiKeys: names keys, and gateway.apiKeys.enabled is false: set that to true, or key to ""',
+    near: external({}),
+  },
+  {
+    what: 'variables of a backup are taken from a store, and there is no backup',
+    values: external({ backup: { RESTIC_PASSWORD: { key: 'a' } } }),
+    line: 'externalSecrets.backup: has variables, and backup.enabled is false: set that to true, or remove them',
+    near: { ...external({ backup: { RESTIC_PASSWORD: { key: 'a' } } }), ...backup },
+  },
+  {
+    what: 'a backup has its variables from a store, and no password among them',
+    values: { ...external({ backup: { AWS_ACCESS_KEY_ID: { key: 'a' } } }), ...backup },
+    line: 'externalSecrets.backup: lacks RESTIC_PASSWORD, without which there is no repository: say where the store has it',
+    near: { ...external({}), ...backup },
+  },
+  {
+    what: 'a Secret to pull images with is made that nobody uses',
+    values: external({ imagePullSecrets: { ours: { key: 'a' } } }),
+    line: 'externalSecrets.imagePullSecrets.ours: is not in imagePullSecrets: add it there, or remove it',
+    near: { ...external({ imagePullSecrets: { ours: { key: 'a' } } }), imagePullSecrets: ['ours'] },
+  },
+  {
+    what: 'a secret is nowhere in the store',
+    values: { ...external({ imagePullSecrets: { ours: { key: '' } } }), imagePullSecrets: ['ours'] },
+    line: 'externalSecrets.imagePullSecrets.ours.key: is empty: say where the store has it, or remove ours',
+    near: { ...external({ imagePullSecrets: { ours: { key: 'a' } } }), imagePullSecrets: ['ours'] },
+  },
+  {
+    what: 'two secrets of a store come to one Secret',
+    values: { ...external({ imagePullSecrets: { keys: { key: 'a' } } }), imagePullSecrets: ['keys'] },
+    line: 'externalSecrets: the Secret keys would be made twice, for gateway and for images: give each a name of its own',
+    near: { ...external({ imagePullSecrets: { other: { key: 'a' } } }), imagePullSecrets: ['other'] },
   },
   {
     what: 'policies name no proxy, and there is one',

@@ -45,6 +45,16 @@ export const definitions = {
       'pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml',
     ),
   ],
+  'external-secrets': async () => {
+    const folder = path.join(await moduleFolder('github.com/external-secrets/external-secrets'), 'config/crds/bases');
+    return ['externalsecrets', 'secretstores'].map((kind) => path.join(folder, `external-secrets.io_${kind}.yaml`));
+  },
+  gateway: async () => {
+    const folder = path.join(await moduleFolder('sigs.k8s.io/gateway-api'), 'config/crd/standard');
+    return ['gatewayclasses', 'gateways', 'grpcroutes', 'httproutes', 'referencegrants', 'backendtlspolicies'].map(
+      (kind) => path.join(folder, `gateway.networking.k8s.io_${kind}.yaml`),
+    );
+  },
   grafana: async () => [
     path.join(
       await moduleFolder('github.com/grafana/grafana-operator/v5'),

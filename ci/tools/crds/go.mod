@@ -5,6 +5,7 @@ go 1.26.0
 
 require (
 	github.com/argoproj/argo-cd/v3 v3.1.0
+	github.com/external-secrets/external-secrets v1.3.2
 	github.com/fluxcd/helm-controller v1.4.3
 	github.com/fluxcd/source-controller v1.7.0
 	github.com/cilium/cilium v1.20.2
@@ -12,5 +13,6 @@ require (
 	github.com/kedacore/keda/v2 v2.21.0
 	github.com/prometheus-operator/prometheus-operator v0.85.0
 	k8s.io/autoscaler/vertical-pod-autoscaler v1.3.1
+	sigs.k8s.io/gateway-api v1.4.1
 	sigs.k8s.io/gateway-api-inference-extension v1.1.0
 )
