@@ -131,6 +131,26 @@ it('refuses a wrong password, and makes no repository of its own then', async ()
   expect(await backups.tags()).toEqual(['verified']);
 });
 
+it('goes on with another password, as docs/backup.md has it changed, and no longer with the old one', async () => {
+  using backups = new Backups();
+  await backups.run();
+  const file = path.join(backups.models, 'new-password');
+  writeFileSync(file, 'new');
+  await backups.restic('key', 'add', '--new-password-file', file);
+  // In between both do: the Secret may change before or after a run.
+  expect((await backups.run()).status).toBe(0);
+  backups.password = 'new';
+  const keys: { id: string; current: boolean }[] = JSON.parse(await backups.restic('key', 'list', '--json'));
+  const [old, ...more] = keys.filter(({ current }) => !current);
+  expect(more).toEqual([]);
+  await backups.restic('key', 'remove', old!.id);
+  expect((await backups.run()).status).toBe(0);
+  backups.password = 'right';
+  expect((await backups.run()).status).toBe(1);
+  backups.password = 'new';
+  expect(await backups.tags()).toEqual(['verified']);
+});
+
 it('notices a flipped byte, takes nothing away, and leaves the copy unverified', async () => {
   using backups = new Backups();
   backups.model('sha256-tuned', 200_000);

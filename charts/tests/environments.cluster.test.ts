@@ -17,7 +17,17 @@ const everything = {
   commonLabels: { team: 'models' },
   imagePullSecrets: ['registry'],
   modelRegistry: { host: 'mirror.example.com:5000', insecure: true, httpsProxy: 'http://proxy.example.com:3128' },
-  ingress: { enabled: true, annotations: { 'example.com/note': 'yes' } },
+  ingress: {
+    enabled: true,
+    annotations: { 'example.com/note': 'yes' },
+    tls: { redirect: 'always', issuer: 'ours' },
+    rateLimit: { requestsPerSecond: 5, connections: 9, exempt: ['10.0.0.0/8'] },
+    oauth2Proxy: {
+      enabled: true,
+      url: 'http://oauth2-proxy.auth.svc/oauth2/auth',
+      signinUrl: 'https://auth.example.com/oauth2/start',
+    },
+  },
   networkPolicy: {
     clients: { other: { namespaceLabels: { team: 'models' }, addresses: ['public', 'fd00::/8'] } },
     httpsProxy: { addresses: ['10.1.2.3/32'] },
@@ -172,6 +182,59 @@ it('the API server takes the dashboards as they are, by the CRD of the operator 
   expect(objects).toHaveLength(3);
   await namespace.apply(...objects);
   const taken = await namespace.list('grafanadashboards.grafana.integreatly.org');
+  for (const { metadata, spec } of objects) {
+    // Whatever the CRD did not know would be gone; it adds defaults of its own.
+    expect(taken.find((object) => object.metadata.name === metadata.name).spec).toMatchObject(spec);
+  }
+});
+
+it.each([
+  ['a Gateway that is there', { name: 'public', namespace: 'edge' }, ['HTTPRoute', 'HTTPRoute']],
+  ['a Gateway of its own', { create: true, className: 'example' }, ['Gateway', 'HTTPRoute', 'HTTPRoute']],
+])(
+  'the API server takes the HTTPRoutes of %s as they are, by the CRDs of the Gateway API',
+  async (_, gateway, kinds) => {
+    await using namespace = await testNamespace();
+    await using _definitions = await defined(namespace.cluster.kubectl, 'gateway');
+    const networkPolicy = { clients: { ingress: null, edge: { podLabels: { app: 'edge' } } } };
+    const values = { networkPolicy, ingress: { kind: 'httpRoute', gateway } };
+    const rendered = await render(values, { environment: 'production', namespace: namespace.name });
+    const objects = [...rendered.all('Gateway'), ...rendered.all('HTTPRoute')];
+    expect(objects.map(({ kind }) => kind)).toEqual(kinds);
+    await namespace.apply(...objects);
+    const taken = [
+      ...(await namespace.list('gateways.gateway.networking.k8s.io')),
+      ...(await namespace.list('httproutes.gateway.networking.k8s.io')),
+    ];
+    // Whatever the CRD did not know would be gone; what it fills in, the chart says itself, but for what a redirect does to paths.
+    for (const { metadata, spec } of objects) {
+      expect(
+        taken.find((object) => object.metadata.name === metadata.name && 'rules' in object.spec === 'rules' in spec)
+          .spec,
+      ).toEqual(spec);
+    }
+  },
+);
+
+it('the API server takes the ExternalSecrets as they are, by the CRD of the operator', async () => {
+  await using namespace = await testNamespace();
+  await using _definitions = await defined(namespace.cluster.kubectl, 'external-secrets');
+  const values = {
+    imagePullSecrets: ['ours'],
+    backup: { enabled: true, existingSecret: 'repository', repository: 's3:https://s3.example.com/bucket' },
+    externalSecrets: {
+      enabled: true,
+      secretStoreRef: { kind: 'ClusterSecretStore', name: 'vault' },
+      apiKeys: { key: 'api-keys', property: 'file' },
+      backup: { RESTIC_PASSWORD: { key: 'backup', property: 'password' } },
+      imagePullSecrets: { ours: { key: 'registry' } },
+    },
+  };
+  const rendered = await render(values, { environment: 'production', namespace: namespace.name });
+  const objects = rendered.all('ExternalSecret');
+  expect(objects).toHaveLength(3);
+  await namespace.apply(...objects);
+  const taken = await namespace.list('externalsecrets.external-secrets.io');
   for (const { metadata, spec } of objects) {
     // Whatever the CRD did not know would be gone; it adds defaults of its own.
     expect(taken.find((object) => object.metadata.name === metadata.name).spec).toMatchObject(spec);

@@ -90,7 +90,7 @@ it.concurrent('routes a model and takes an API key that are added to the gateway
     const stringData = { 'keys.json': JSON.stringify({ keys: entries }) };
     return namespace.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys-of-clients' }, stringData });
   };
-  await allow('first');
+  await allow('first', 'steady');
   await fleet.deploy(mergeValues(tinyServer('one'), apiKeys) as ValuesOverrides);
   await Promise.all([fleet.untilReady('ollama-one'), fleet.untilGateway()]);
   await expect(fleet.chat('one')).rejects.toThrow(/401/);
@@ -99,11 +99,13 @@ it.concurrent('routes a model and takes an API key that are added to the gateway
   await expect(fleet.chat('two', 'first')).rejects.toThrow(/404/);
 
   const before = await identities(fleet);
-  await Promise.all([allow('second'), fleet.deploy(mergeValues(both, apiKeys) as ValuesOverrides)]);
+  await Promise.all([allow('second', 'steady'), fleet.deploy(mergeValues(both, apiKeys) as ValuesOverrides)]);
   await fleet.untilReady('ollama-two');
-  await namespace.until('an answer of the new model to the new key', 120, () =>
-    fleet.chat('two', 'second').catch(() => undefined),
-  );
+  await namespace.until('an answer of the new model to the new key', 120, async () => {
+    // Who has another key notices nothing of it.
+    expect(await fleet.chat('one', 'steady')).toBeGreaterThan(0);
+    return fleet.chat('two', 'second').catch(() => undefined);
+  });
   await expect(fleet.chat('two', 'first')).rejects.toThrow(/401/);
   expect(await identities(fleet)).toMatchObject(before);
 });

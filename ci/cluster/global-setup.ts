@@ -12,7 +12,7 @@ declare module 'vitest' {
 
 const families: FamilyName[] = ['monitoring', 'nodes', 'adapter', 'policies'];
 /** What takes too long to build for the usual tests. */
-const extended: FamilyName[] = ['keda'];
+const extended: FamilyName[] = ['external-secrets', 'keda', 'traefik'];
 
 /**
  * The one cluster of a test run. It ends with this process in any case; its folder goes here, or where that comes to

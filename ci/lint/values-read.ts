@@ -74,6 +74,30 @@ const situations: object[] = [
       inferencePool: { enabled: true, endpointPicker: { service: 'picker' } },
     },
   ),
+  // Two edges, and a store for all secrets.
+  fleet(
+    { models },
+    {
+      ingress: {
+        enabled: true,
+        rateLimit: { requestsPerSecond: 5, requestsPerMinute: 5, connections: 5 },
+        oauth2Proxy: { enabled: true, url: 'http://proxy.example.com/auth' },
+      },
+      imagePullSecrets: ['one'],
+      gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
+      backup: { enabled: true, existingSecret: 'repository' },
+      externalSecrets: {
+        enabled: true,
+        secretStoreRef: { name: 'store' },
+        apiKeys: { key: 'keys' },
+        backup: { RESTIC_PASSWORD: { key: 'password' } },
+        imagePullSecrets: { one: { key: 'registry' } },
+      },
+    },
+  ),
+  ...[{ name: 'public' }, { create: true, className: 'example' }].map((gateway) =>
+    fleet({ models }, { ingress: { enabled: true, kind: 'httpRoute', gateway } }),
+  ),
   ...['kubernetes', 'cilium'].map((engine) => fleet({ models }, onTheNetwork(engine))),
   fleet(
     { models },

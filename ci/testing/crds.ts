@@ -49,6 +49,14 @@ export const definitions = {
     const folder = path.join(await moduleFolder('github.com/external-secrets/external-secrets'), 'config/crds/bases');
     return ['externalsecrets', 'secretstores'].map((kind) => path.join(folder, `external-secrets.io_${kind}.yaml`));
   },
+  /** Of the version whose operator tests start, with what it does not start without. */
+  'external-secrets-operator': async () => {
+    const module = await moduleFolder('github.com/external-secrets/external-secrets', 'external-secrets');
+    const kinds = ['external-secrets.io_externalsecrets', 'external-secrets.io_secretstores'];
+    return [...kinds, 'generators.external-secrets.io_generatorstates'].map((kind) =>
+      path.join(module, 'config/crds/bases', `${kind}.yaml`),
+    );
+  },
   gateway: async () => {
     const folder = path.join(await moduleFolder('sigs.k8s.io/gateway-api'), 'config/crd/standard');
     return ['gatewayclasses', 'gateways', 'grpcroutes', 'httproutes', 'referencegrants', 'backendtlspolicies'].map(

@@ -180,6 +180,28 @@ export const families = {
       ...bin('keda-adapter', 'github.com/kedacore/keda/v2'),
     },
   },
+  // Who makes Secrets of what a store has. For extended tests alone.
+  'external-secrets': {
+    kind: 'go',
+    minutes: 12,
+    packages: ['tool'],
+    cgo: false,
+    variables: {},
+    renames: {},
+    links: {},
+    tools: bin('external-secrets', 'github.com/external-secrets/external-secrets'),
+  },
+  // Who serves Ingresses and HTTPRoutes. For extended tests alone.
+  traefik: {
+    kind: 'go',
+    minutes: 12,
+    packages: ['tool'],
+    cgo: false,
+    variables: { 'github.com/traefik/traefik/v3/pkg/version.Version': '{github.com/traefik/traefik/v3:plain}' },
+    renames: {},
+    links: {},
+    tools: bin('traefik', 'github.com/traefik/traefik/v3'),
+  },
   ollama: {
     kind: 'go',
     minutes: 3,

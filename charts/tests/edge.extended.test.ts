@@ -1,0 +1,138 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, request as overHttp } from 'node:http';
+import { request as overHttps } from 'node:https';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { startTraefik, type Traefik } from '../../ci/cluster/traefik.ts';
+import { defined } from '../../ci/testing/crds.ts';
+import { temporaryFolder } from '../../ci/testing/project.ts';
+import { run } from '../../ci/tools/run.ts';
+import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { type Fleet, testFleet, tinyServer } from './fleet.ts';
+
+const host = 'models.example.com';
+
+/** A certificate for the host, as a Secret, and what it is trusted by. */
+async function certificate(): Promise<{ secret: object; ca: string }> {
+  await using folder = await temporaryFolder();
+  const [key, crt] = ['tls.key', 'tls.crt'].map((file) => path.join(folder.path, file)) as [string, string];
+  const subject = ['-subj', `/CN=${host}`, '-addext', `subjectAltName=DNS:${host}`];
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  await run('openssl', ['req', ...kind, ...subject, '-keyout', key, '-out', crt]);
+  const ca = await readFile(crt, 'utf8');
+  const stringData = { 'tls.crt': ca, 'tls.key': await readFile(key, 'utf8') };
+  const metadata = { name: 'model-management-tls' };
+  return { secret: { apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/tls', metadata, stringData }, ca };
+}
+
+interface Answer {
+  status: number;
+  location: string | undefined;
+  /** What has arrived, piece by piece. */
+  pieces: string[];
+}
+
+/** Asks the host at the edge: by HTTPS with what its certificate is trusted by, else by HTTP. */
+function ask(edge: Traefik, route: string, options: { ca?: string; body?: object } = {}): Promise<Answer> {
+  const { ca, body } = options;
+  return new Promise((resolve, reject) => {
+    const sent = (ca === undefined ? overHttp : overHttps)({
+      host: edge.address,
+      port: ca === undefined ? edge.ports.http : edge.ports.https,
+      path: route,
+      method: body ? 'POST' : 'GET',
+      headers: { host, 'content-type': 'application/json' },
+      timeout: 30_000,
+      ...(ca !== undefined && { ca, servername: host }),
+    });
+    sent.on('error', reject);
+    sent.on('timeout', () => sent.destroy(new Error(`${route}: no answer for 30 s`)));
+    sent.on('response', (response) => {
+      const pieces: string[] = [];
+      response.on('data', (data) => pieces.push(String(data)));
+      response.on('error', reject);
+      response.on('end', () => resolve({ status: response.statusCode!, location: response.headers.location, pieces }));
+    });
+    sent.end(body && JSON.stringify(body));
+  });
+}
+
+/** A chat that is streamed, through the edge. */
+const chat = (edge: Traefik, ca: string) =>
+  ask(edge, '/api/chat', { ca, body: { model: 'one', messages: [{ role: 'user', content: 'hello' }] } });
+
+/** A fleet of one server, at an edge that serves its host. */
+async function served(fleet: Fleet, edge: Traefik, ca: string, ingress: object) {
+  const values = { ingress: { enabled: true, host, tls: { clusterIssuer: '' }, ...ingress } };
+  await fleet.deploy(mergeValues(tinyServer('one'), values) as ValuesOverrides);
+  await Promise.all([fleet.untilReady('ollama-one'), fleet.untilGateway()]);
+  await fleet.namespace.until('an answer at the edge', 60, () =>
+    ask(edge, '/api/tags', { ca }).then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
+}
+
+describe.each([
+  [
+    'an HTTPRoute, at a Gateway of the chart',
+    (className: string) => ({ kind: 'httpRoute', gateway: { create: true, className } }),
+    301,
+  ],
+  ['an Ingress', (className: string) => ({ kind: 'ingress', className }), 308],
+])('%s', (_, ingressOf, redirect) => {
+  it('streams a chat by HTTPS, and sends HTTP there', async () => {
+    await using fleet = await testFleet();
+    const { cluster } = fleet.namespace;
+    await using _definitions = await defined(cluster.kubectl, 'gateway');
+    await using edge = await startTraefik(cluster);
+    const { secret, ca } = await certificate();
+    await fleet.namespace.apply(secret);
+    await served(fleet, edge, ca, ingressOf(edge.className));
+    const { status, pieces } = await chat(edge, ca);
+    expect(status).toBe(200);
+    const parts = pieces
+      .join('')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(parts.at(-1)).toMatchObject({ done: true });
+    expect(parts.length).toBeGreaterThan(1);
+    const plain = await ask(edge, '/api/tags?a=b');
+    expect([plain.status, plain.location]).toEqual([redirect, `https://${host}/api/tags?a=b`]);
+  });
+});
+
+it('an Ingress asks for a sign-in to the status page, and lets programs through', async () => {
+  await using fleet = await testFleet();
+  const { cluster } = fleet.namespace;
+  await using _definitions = await defined(cluster.kubectl, 'gateway');
+  await using edge = await startTraefik(cluster);
+  const { secret, ca } = await certificate();
+  await fleet.namespace.apply(secret);
+  /** Stands in for oauth2-proxy, of which this is all that an ingress controller asks: 202 for who is signed in, else 401. */
+  let signedIn = false;
+  const asked: (string | undefined)[] = [];
+  const proxy = createServer((request, response) => {
+    asked.push(request.url);
+    response.writeHead(signedIn ? 202 : 401).end();
+  });
+  const { hostAddress } = cluster.node.layout;
+  await new Promise<void>((resolve) => proxy.listen(0, hostAddress, resolve));
+  try {
+    const { port } = proxy.address() as { port: number };
+    const oauth2Proxy = { enabled: true, url: `http://${hostAddress}:${port}/oauth2/auth` };
+    await served(fleet, edge, ca, { kind: 'ingress', className: edge.className, oauth2Proxy });
+    const page = async () => (await ask(edge, '/ui/', { ca })).status;
+    await fleet.namespace.until('a status page behind the sign-in', 60, async () => (await page()) === 401);
+    expect((await chat(edge, ca)).status).toBe(200);
+    expect((await ask(edge, '/ui/data/fleet', { ca })).status).toBe(401);
+    signedIn = true;
+    expect(await page()).toBe(200);
+    expect(new Set(asked)).toEqual(new Set(['/oauth2/auth']));
+  } finally {
+    proxy.closeAllConnections();
+    await new Promise((resolve) => proxy.close(resolve));
+  }
+});
