@@ -16,7 +16,7 @@ it('finds a value that templates mention in comments and checksums alone', async
     await writeFile(at, text.replaceAll(from, to));
   };
   await change('_config.tpl', /\(int \.(root\.)?Values\.gateway\.maxBodyMiB\)/g, '32');
-  await change('ingress.yaml', /\(int \$\.Values\.gateway\.maxBodyMiB\)/g, '32');
+  await change('_edge.tpl', /\(int \.Values\.gateway\.maxBodyMiB\)/g, '32');
   await change('serviceaccount.yaml', /^kind: /gm, '# {{ .Values.gateway.maxBodyMiB }}\n$&');
   await change(
     'deployment.yaml',

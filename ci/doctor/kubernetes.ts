@@ -170,6 +170,13 @@ export interface Ingress {
   status?: { loadBalancer?: { ingress?: { ip?: string; hostname?: string }[] } };
 }
 
+export interface HttpRoute {
+  metadata: Meta;
+  spec: { hostnames?: string[] };
+  /** What the implementation of each Gateway says of it. */
+  status?: { parents?: { parentRef: { name: string; sectionName?: string }; conditions?: Condition[] }[] };
+}
+
 export interface Quota {
   metadata: Meta;
   status?: { hard?: Quantities; used?: Quantities };

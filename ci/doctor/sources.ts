@@ -5,6 +5,7 @@ import type {
   Deployment,
   DisruptionBudget,
   EndpointSlice,
+  HttpRoute,
   Ingress,
   Job,
   KubernetesEvent,
@@ -33,6 +34,8 @@ export const sources = {
   persistentvolumeclaims: '/api/v1/*/persistentvolumeclaims',
   horizontalpodautoscalers: '/apis/autoscaling/v2/*/horizontalpodautoscalers',
   poddisruptionbudgets: '/apis/policy/v1/*/poddisruptionbudgets',
+  httproutes: '/apis/gateway.networking.k8s.io/v1/*/httproutes',
+  issuers: '/apis/cert-manager.io/v1/*/issuers',
   ingresses: '/apis/networking.k8s.io/v1/*/ingresses',
   roles: '/apis/rbac.authorization.k8s.io/v1/*/roles',
   rolebindings: '/apis/rbac.authorization.k8s.io/v1/*/rolebindings',
@@ -61,6 +64,8 @@ export interface Kinds {
   persistentvolumeclaims: Claim;
   horizontalpodautoscalers: Autoscaler;
   poddisruptionbudgets: DisruptionBudget;
+  httproutes: HttpRoute;
+  issuers: Named;
   ingresses: Ingress;
   roles: Named;
   rolebindings: Named;

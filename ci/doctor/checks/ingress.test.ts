@@ -104,6 +104,47 @@ describe('cert-manager', () => {
   });
 });
 
+it('an Issuer of the namespace is looked for there', () => {
+  const seen = look(90);
+  seen.list('ingresses')[0]!.metadata.annotations = { 'cert-manager.io/issuer': 'ours' };
+  seen.apiGroups = ['cert-manager.io'];
+  seen.put('issuers', { value: [] });
+  expect(found(certManager, seen)).toEqual(['problem: there is no Issuer ours; there is none']);
+  seen.put('issuers', {
+    value: [{ metadata: { name: 'ours' }, status: { conditions: [{ type: 'Ready', status: 'True' }] } }],
+  });
+  expect(found(certManager, seen)).toEqual(['ok: Issuer ours is ready']);
+});
+
+describe('an HTTPRoute', () => {
+  const routed = (conditions?: Record<string, 'True' | 'False'>) => {
+    const seen = look(90);
+    seen.put('ingresses', { value: [] });
+    const metadata = {
+      name: 'fleet',
+      labels: { 'app.kubernetes.io/instance': 'fleet', 'app.kubernetes.io/component': 'gateway' },
+    };
+    const said = Object.entries(conditions ?? {}).map(([type, status]) => ({ type, status, message: `no ${type}` }));
+    const parents = conditions ? [{ parentRef: { name: 'public' }, conditions: said }] : [];
+    const spec = { hostnames: ['models.example.com'] };
+    seen.put('httproutes', { value: [{ metadata, spec, status: { parents } }] });
+    return found(ingress, seen);
+  };
+
+  it('is served where its Gateway takes it and finds its Service, and nowhere else', () => {
+    expect(routed({ Accepted: 'True', ResolvedRefs: 'True' })).toEqual([
+      'ok: HTTPRoute fleet: Gateway public serves models.example.com',
+    ]);
+    expect(routed({ Accepted: 'False', ResolvedRefs: 'True' })).toEqual([
+      'problem: the Gateway public does not serve the HTTPRoute fleet: no Accepted',
+    ]);
+    expect(routed({ Accepted: 'True', ResolvedRefs: 'False' })).toEqual([
+      'problem: the Gateway public does not serve the HTTPRoute fleet: no ResolvedRefs',
+    ]);
+    expect(routed()[0]).toMatch(/^problem: no Gateway has taken up the HTTPRoute fleet/);
+  });
+});
+
 describe('the Ingress', () => {
   it('is served by a class and a controller, as far as this machine sees', () => {
     const served = look(90);

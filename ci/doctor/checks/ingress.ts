@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { type Check, type Finding, note, ok } from '../finding.ts';
-import { conditionOf, type Ingress } from '../kubernetes.ts';
+import { conditionOf, type HttpRoute, type Ingress } from '../kubernetes.ts';
 import type { Look } from '../look.ts';
 import { ago, listed, oneLine } from '../words.ts';
 
@@ -11,6 +11,14 @@ const shortMs = 14 * dayMs;
 
 const ingressOf = (look: Look): Ingress | undefined => look.component('ingresses', 'gateway')[0];
 
+/** Which issuer of cert-manager an Ingress names. */
+function issuerOf(found: Ingress | undefined): { kind: 'Issuer' | 'ClusterIssuer'; name: string } | undefined {
+  const annotations = found?.metadata.annotations ?? {};
+  const [issuer, cluster] = [annotations['cert-manager.io/issuer'], annotations['cert-manager.io/cluster-issuer']];
+  if (issuer !== undefined) return { kind: 'Issuer', name: issuer };
+  return cluster === undefined ? undefined : { kind: 'ClusterIssuer', name: cluster };
+}
+
 const hostOf = ({ spec }: Ingress) => spec.rules?.[0]?.host ?? '';
 
 export const ingress: Check = {
@@ -19,6 +27,8 @@ export const ingress: Check = {
   needs: ['ingresses', 'ingressclasses'],
   judge: (look) => {
     const found = ingressOf(look);
+    const routes = look.component('httproutes', 'gateway');
+    if (!found && routes.length > 0) return routes.map((route) => judgeRoute(look, route));
     if (!found) return [note('the release has none (ingress.enabled: false)')];
     const { commands } = look;
     const name = found.spec.ingressClassName ?? '';
@@ -72,6 +82,28 @@ export const ingress: Check = {
   },
 };
 
+/** Every Gateway that a route is attached to has to take it, and to know its Service. */
+function judgeRoute({ commands }: Look, { metadata, spec, status }: HttpRoute): Finding {
+  const host = spec.hostnames?.[0] ?? '';
+  const see = { to: 'see what it says', run: commands.kubectl('describe', 'httproute', metadata.name) };
+  const why = `nobody serves ${host}`;
+  const parents = status?.parents ?? [];
+  if (parents.length === 0) {
+    const what = `no Gateway has taken up the HTTPRoute ${metadata.name}: ingress.gateway names none that somebody serves`;
+    return { level: 'problem', what, why, fixes: [see], more };
+  }
+  for (const { parentRef, conditions } of parents) {
+    for (const type of ['Accepted', 'ResolvedRefs']) {
+      const said = conditionOf(conditions, type);
+      if (said?.status === 'True') continue;
+      const what = `the Gateway ${parentRef.name} does not serve the HTTPRoute ${metadata.name}: ${oneLine(said?.message ?? `it says nothing of ${type}`)}`;
+      return { level: 'problem', what, why, fixes: [see], more };
+    }
+  }
+  const names = [...new Set(parents.map(({ parentRef }) => parentRef.name))];
+  return ok(`HTTPRoute ${metadata.name}: Gateway ${listed(names)} serves ${host}`);
+}
+
 function fromOutside({ outside, commands }: Look): Finding[] {
   if (!outside) return [];
   const { url, status, problem } = outside;
@@ -102,7 +134,7 @@ export const certificate: Check = {
     const secretName = found?.spec.tls?.[0]?.secretName;
     if (!found || !secretName)
       return [note(found ? 'the Ingress has none (ingress.tls.enabled: false)' : 'no Ingress')];
-    const issuer = found.metadata.annotations?.['cert-manager.io/cluster-issuer'];
+    const issuer = issuerOf(found)?.name;
     const secret = look.secrets.get(secretName);
     const text = secret && 'value' in secret ? secret.value.data?.['tls.crt'] : undefined;
     if (!text) return [missing(look, found, secretName, issuer)];
@@ -181,9 +213,9 @@ export const certManager: Check = {
   group: 'cluster',
   needs: ['ingresses'],
   judge: (look) => {
-    const issuer = ingressOf(look)?.metadata.annotations?.['cert-manager.io/cluster-issuer'];
+    const named = issuerOf(ingressOf(look));
     const isThere = look.apiGroups.includes('cert-manager.io');
-    if (!issuer)
+    if (!named)
       return [
         isThere ? ok('its kinds (cert-manager.io) are there') : note('not there, and nothing of the release needs it'),
       ];
@@ -197,33 +229,39 @@ export const certManager: Check = {
         '--set crds.enabled=true',
       ),
     };
+    const { kind, name: issuer } = named;
+    const value = kind === 'Issuer' ? 'issuer' : 'clusterIssuer';
+    const kinds = kind === 'Issuer' ? 'issuers' : 'clusterissuers';
     const otherwise = {
       to: 'or bring a certificate of your own',
-      run: look.commands.set([['ingress', 'tls', 'clusterIssuer'], '']),
+      run: look.commands.set([['ingress', 'tls', value], '']),
     };
     const why = 'no certificate is made for the Ingress';
     if (!isThere) {
-      const what = `its kinds (cert-manager.io) are not there, and ingress.tls.clusterIssuer names ${issuer}`;
+      const what = `its kinds (cert-manager.io) are not there, and ingress.tls.${value} names ${issuer}`;
       return [{ level: 'problem', what, why, fixes: [install, otherwise], more }];
     }
-    if (look.isRefused('clusterissuers')) {
+    if (look.isRefused(kinds)) {
       return [
         {
           level: 'unknown',
-          what: `whether the ClusterIssuer ${issuer} is ready: you may not read clusterissuers (see "rights")`,
+          what: `whether the ${kind} ${issuer} is ready: you may not read ${kinds} (see "rights")`,
         },
       ];
     }
-    const issuers = look.list('clusterissuers');
+    const issuers = look.list(kinds);
     const found = issuers.find(({ metadata }) => metadata.name === issuer);
-    const see = { to: 'see them', run: look.commands.cluster('describe', 'clusterissuers') };
+    const see = {
+      to: 'see them',
+      run: kind === 'Issuer' ? look.commands.kubectl('describe', kinds) : look.commands.cluster('describe', kinds),
+    };
     if (!found) {
-      const what = `there is no ClusterIssuer ${issuer}; there is ${listed(issuers.map(({ metadata }) => metadata.name))}`;
+      const what = `there is no ${kind} ${issuer}; there is ${listed(issuers.map(({ metadata }) => metadata.name))}`;
       return [{ level: 'problem', what, why, fixes: [see, otherwise], more }];
     }
     const ready = conditionOf(found.status?.conditions, 'Ready');
-    if (ready?.status === 'True') return [ok(`ClusterIssuer ${issuer} is ready`)];
-    const what = `the ClusterIssuer ${issuer} is not ready: ${oneLine(ready?.message ?? 'it says nothing')}`;
+    if (ready?.status === 'True') return [ok(`${kind} ${issuer} is ready`)];
+    const what = `the ${kind} ${issuer} is not ready: ${oneLine(ready?.message ?? 'it says nothing')}`;
     return [{ level: 'problem', what, why, fixes: [see, otherwise], more }];
   },
 };
