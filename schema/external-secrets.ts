@@ -36,11 +36,11 @@ export interface SecretStoreRef {
 /** A secret in the store. */
 export interface RemoteSecret {
   /**
-   * Its name, as the store has it.
+   * Its name, as the store has it; empty for nowhere.
    * @pattern ^[!-~]*$
    * @maxLength 2048
    */
-  key: string;
+  key?: string;
   /**
    * Name of the part of it that is meant, where it has several; empty for all of it.
    * @pattern ^[!-~]*$

@@ -83,19 +83,19 @@ const situations: object[] = [
         rateLimit: { requestsPerSecond: 5, requestsPerMinute: 5, connections: 5 },
         oauth2Proxy: { enabled: true, url: 'http://proxy.example.com/auth' },
       },
-      imagePullSecrets: ['one'],
+      imagePullSecrets: ['example'],
       gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } },
       backup: { enabled: true, existingSecret: 'repository' },
       externalSecrets: {
         enabled: true,
         secretStoreRef: { name: 'store' },
         apiKeys: { key: 'keys' },
-        backup: { RESTIC_PASSWORD: { key: 'password' } },
-        imagePullSecrets: { one: { key: 'registry' } },
+        backup: { RESTIC_PASSWORD: { key: 'password' }, EXAMPLE: { key: 'example' } },
+        imagePullSecrets: { example: { key: 'registry' } },
       },
     },
   ),
-  ...[{ name: 'public' }, { create: true, className: 'example' }].map((gateway) =>
+  ...[{ name: 'public', className: 'example' }, { create: true, className: 'example' }].map((gateway) =>
     fleet({ models }, { ingress: { enabled: true, kind: 'httpRoute', gateway } }),
   ),
   ...['kubernetes', 'cilium'].map((engine) => fleet({ models }, onTheNetwork(engine))),
