@@ -95,9 +95,10 @@ const situations: object[] = [
       },
     },
   ),
-  ...[{ name: 'public', className: 'example' }, { create: true, className: 'example' }].map((gateway) =>
-    fleet({ models }, { ingress: { enabled: true, kind: 'httpRoute', gateway } }),
-  ),
+  ...[
+    { name: 'public', className: 'example' },
+    { create: true, className: 'example' },
+  ].map((gateway) => fleet({ models }, { ingress: { enabled: true, kind: 'httpRoute', gateway } })),
   ...['kubernetes', 'cilium'].map((engine) => fleet({ models }, onTheNetwork(engine))),
   fleet(
     { models },
