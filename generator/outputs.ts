@@ -1,4 +1,5 @@
 import { Ajv, type ErrorObject } from 'ajv';
+import { renamed } from '../schema/renamed.ts';
 import type { Values } from '../schema/values.ts';
 import { chartReadme } from './chart-readme.ts';
 import { registryMistakes } from './checks.ts';
@@ -7,6 +8,7 @@ import { type Environment, environmentOverrides, mergeValues } from './environme
 import { fleetOf } from './fleet.ts';
 import { monitoringOutputs } from './monitoring/outputs.ts';
 import type { Registry } from './registry.ts';
+import { withRenamed } from './renamed.ts';
 import { isTimeZone } from './schedules.ts';
 import { type JsonSchema, madeBy, serviceConfigSchema, valuesSchema } from './schema.ts';
 import { valuesOf } from './values.ts';
@@ -39,7 +41,7 @@ export async function outputsOf(registry: Registry, environments: Record<string,
   const mistakes = [...check(values), ...zoneMistakes(values)].map((mistake) => `charts/values.yaml: ${mistake}`);
   const outputs: Output[] = [
     { file: 'charts/values.yaml', text: chartYaml(values, schema, registry) },
-    { file: 'charts/values.schema.json', text: json(schema) },
+    { file: 'charts/values.schema.json', text: json(withRenamed(schema, renamed)) },
     chartReadme(schema),
     { file: 'service/config.schema.json', text: json(await serviceConfigSchema()) },
     ...monitoringOutputs(),

@@ -10,12 +10,14 @@ export interface Place {
   fixed: boolean;
 }
 
-/** Every place of a schema, outer ones first. Keys of maps are those that `sample` has where it has any. */
+/** Every place of a schema that takes a value (and so no old name), outer ones first. Keys of maps are those that `sample` has where it has any. */
 export function placesOf(schema: JsonSchema, sample?: unknown, path: Path = [], fixed = true): Place[] {
   const places: Place[] = [{ path, schema, fixed }];
   const into = (key: string | number, part: JsonSchema, still: boolean) =>
     places.push(...placesOf(part, (sample as Record<string, unknown> | undefined)?.[key], [...path, key], still));
-  for (const [key, part] of Object.entries(schema.properties ?? {})) into(key, part, fixed);
+  for (const [key, part] of Object.entries(schema.properties ?? {})) {
+    if (part.const === undefined) into(key, part, fixed);
+  }
   const values = valuesOfMap(schema);
   if (values) into(keyOfMap(schema, sample), values, false);
   if (schema.items) into(0, schema.items, false);
