@@ -115,6 +115,7 @@ export function valuesOf(registry: Registry): Values {
     commonLabels: {},
     imagePullSecrets: [],
     image: { repository: 'model-management', tag: '', digest: '', pullPolicy: 'IfNotPresent' },
+    images: { requireDigest: false },
     modelRegistry: {
       host: '',
       insecure: false,

@@ -55,6 +55,9 @@ export interface Values {
   /** Image of the management service: gateway, agent and forecaster are its entry points. */
   image: Image;
 
+  /** What holds for every image, of containers and of models. */
+  images: Images;
+
   /** Where models are pulled from. */
   modelRegistry: ModelRegistry;
 
@@ -146,6 +149,12 @@ export interface Image {
   digest: Digest;
   /** When the kubelet pulls it. */
   pullPolicy: PullPolicy;
+}
+
+/** What holds for every image. */
+export interface Images {
+  /** Whether one that has no digest is refused: a tag can be moved. `npm run pin-images` asks registries for digests. */
+  requireDigest: boolean;
 }
 
 /** A private mirror of Ollama's model registry. */

@@ -15,6 +15,7 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
       (include "model-management.scheduleMistakes" . | fromJsonArray)
       (include "model-management.placeholderMistakes" . | fromJsonArray)
       (include "model-management.resourceMistakes" . | fromJsonArray)
+      (include "model-management.digestMistakes" . | fromJsonArray)
       (include "model-management.memoryMistakes" . | fromJsonArray)
       (include "model-management.gpuMistakes" . | fromJsonArray)
       (include "model-management.placementMistakes" . | fromJsonArray)
@@ -164,6 +165,36 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- end -}}
 {{- if and (eq $min 0) (not (hasKey $scaled $where)) (not $keda) (semverCompare "<1.37.0-0" $.Capabilities.KubeVersion.Version) -}}
 {{- $mistakes = append $mistakes (printf "%s.replicas: min 0 needs Kubernetes 1.37 or later, or KEDA, and this is %s without it: set min to 1, or install KEDA" $where $.Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end -}}
+
+{{/* Images by their tags alone, where digests are required: a line for each image, whatever the number of servers that have it. */}}
+{{- define "model-management.digestMistakes" -}}
+{{- $mistakes := list -}}
+{{- if .Values.images.requireDigest -}}
+{{- $owners := dict -}}
+{{- $images := dict "image" .Values.image -}}
+{{- if .Values.backup.enabled }}{{ $_ := set $images "backup.image" .Values.backup.image }}{{ end -}}
+{{- range .Values.resolved -}}
+{{- $_ := set $images (printf "servers.%s.ollama.image" .key) .server.ollama.image -}}
+{{- $cache := .server.cache -}}
+{{- if and (eq $cache.mode "image") $cache.image.reference (not (contains "@sha256:" $cache.image.reference)) -}}
+{{- $_ := set $owners $cache.image.reference (append (get $owners $cache.image.reference | default list) (printf "servers.%s.cache.image.reference" .key)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $path, $image := $images -}}
+{{- if not $image.digest -}}
+{{- $reference := include "model-management.image" (dict "root" $ "image" $image) -}}
+{{- $_ := set $owners $reference (append (get $owners $reference | default list) $path) -}}
+{{- end -}}
+{{- end -}}
+{{- range $reference, $paths := $owners -}}
+{{- $first := index (sortAlpha (uniq $paths)) 0 -}}
+{{- $more := sub (len (uniq $paths)) 1 -}}
+{{- $where := ternary (printf "%s and %d more" $first $more) $first (gt $more 0) -}}
+{{- $mistakes = append $mistakes (printf "%s: %s is named by a tag, which can be moved, and images.requireDigest is true: set its digest, for which npm run pin-images asks the registry" $where $reference) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}

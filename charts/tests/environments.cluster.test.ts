@@ -40,7 +40,11 @@ const toNone = {
   servers: { 'ollama-llama': { replicas: { min: 0 } } },
   serverDefaults: { autoscaling: { alsoCpu: true } },
 };
-const image = { serverDefaults: { cache: { mode: 'image', image: { reference: 'registry.example.com/models:1' } } } };
+const image = {
+  serverDefaults: {
+    cache: { mode: 'image', image: { reference: `registry.example.com/models@sha256:${'4'.repeat(64)}` } },
+  },
+};
 
 /** A server in every mode that GPUs have, two of which share one by priority; and pods that never run on spot nodes. */
 const placed = (rest: object = {}) => {

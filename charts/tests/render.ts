@@ -3,9 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
+import { testDigests } from '../../ci/testing/digests.ts';
 import { root } from '../../ci/tools/paths.ts';
 import { type Output, output } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
+import { mergeValues } from '../../generator/environment.ts';
 import type { Kinds, KubeObject, PodTemplate } from './kinds.ts';
 
 export const chart = path.join(root, 'charts');
@@ -14,7 +16,7 @@ export const chart = path.join(root, 'charts');
 export const environments = ['local', 'staging', 'production'] as const;
 
 export interface RenderOptions {
-  /** Values of the environment, under those that are given. */
+  /** Values of the environment, under those that are given; with digests of no image where it wants some. */
   environment?: (typeof environments)[number];
   kubeVersion?: string;
   /** APIs that the cluster has beside Kubernetes' own. */
@@ -100,7 +102,8 @@ export async function runHelm(command: string[], values: object, options: Render
   const folder = await mkdtemp(path.join(tmpdir(), 'render-'));
   try {
     const file = path.join(folder, 'values.json');
-    await writeFile(file, JSON.stringify(values));
+    const pinned = options.environment === 'production' ? mergeValues(testDigests, values) : values;
+    await writeFile(file, JSON.stringify(pinned));
     const environment = options.environment && path.join(root, 'environments', options.environment, 'values.yaml');
     return await output(helm, [
       ...command,

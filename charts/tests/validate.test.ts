@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { testDigests } from '../../ci/testing/digests.ts';
 import { fleet, forecasting, mistakes, model, type RenderOptions, render, template } from './render.ts';
 
 const shared = { cache: { mode: 'shared' } };
@@ -36,6 +37,15 @@ const external = (externalSecrets: Record<string, object | boolean>) => ({
   externalSecrets: { enabled: true, secretStoreRef: { name: 'store' }, apiKeys: { key: 'keys' }, ...externalSecrets },
 });
 const backup = { backup: { enabled: true, existingSecret: 'repository' } };
+
+const byTag =
+  'is named by a tag, which can be moved, and images.requireDigest is true: set its digest, for which npm run pin-images asks the registry';
+const { backup: _, ...pinned } = testDigests;
+const onlyOllama = { serverDefaults: pinned.serverDefaults };
+const pinnedCache = (reference: string) => ({
+  ...pinned,
+  serverDefaults: { ...pinned.serverDefaults, cache: { mode: 'image', image: { reference } } },
+});
 
 /** Each mistake alone, the line that it is refused with, and what is nearly the same and renders. */
 const cases: {
@@ -513,6 +523,44 @@ const cases: {
     values: fleet({ a: { ollama: { extraEnv: { OLLAMA_HOST: '0.0.0.0' } } } }),
     line: 'servers.a.ollama.extraEnv: OLLAMA_HOST is set by the chart: remove it, and use the key of `ollama` or `cache` that stands for it',
     near: fleet({ a: { ollama: { extraEnv: { OLLAMA_ORIGINS: '*' } } } }),
+  },
+  {
+    what: 'the image of the service has a tag alone, where digests are required',
+    values: { images: { requireDigest: true }, ...onlyOllama },
+    line: `image: model-management:0.1.0 ${byTag}`,
+    near: { images: { requireDigest: true }, ...pinned },
+  },
+  {
+    what: 'the image of Ollama has a tag alone, where digests are required',
+    values: { images: { requireDigest: true }, image: pinned.image },
+    line: `servers.ollama-gpt-oss.ollama.image and 6 more: ollama/ollama:0.30.0 ${byTag}`,
+    near: { image: pinned.image },
+  },
+  {
+    what: 'one server has another Ollama by its tag, where digests are required',
+    values: {
+      ...pinned,
+      images: { requireDigest: true },
+      servers: { 'ollama-qwen': { ollama: { image: { tag: '1', digest: '' } } } },
+    },
+    line: `servers.ollama-qwen.ollama.image: ollama/ollama:1 ${byTag}`,
+    near: { ...pinned, servers: { 'ollama-qwen': { ollama: { image: { tag: '1', digest: '' } } } } },
+  },
+  {
+    what: 'the image of backups has a tag alone, where digests are required',
+    values: { ...pinned, images: { requireDigest: true }, backup: { enabled: true, existingSecret: 'key' } },
+    line: `backup.image: restic/restic:0.18.1 ${byTag}`,
+    near: {
+      ...testDigests,
+      images: { requireDigest: true },
+      backup: { ...testDigests.backup, enabled: true, existingSecret: 'key' },
+    },
+  },
+  {
+    what: 'an image of models has a tag alone, where digests are required',
+    values: { ...pinnedCache('registry/models:1'), images: { requireDigest: true } },
+    line: `servers.ollama-gpt-oss.cache.image.reference and 6 more: registry/models:1 ${byTag}`,
+    near: { ...pinnedCache(`registry/models:1@sha256:${'0'.repeat(64)}`), images: { requireDigest: true } },
   },
   {
     what: 'no version of Ollama is named',

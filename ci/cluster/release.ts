@@ -33,6 +33,8 @@ export function overlay(images: { ollama: Image; service: Image }): ValuesOverri
   const { ollama, service } = images;
   return {
     image: { repository: service.repository, tag: service.tag },
+    // They are brought onto the node by their names, and have no digest there.
+    images: { requireDigest: false },
     modelRegistry: { host: registry, insecure: true },
     serverDefaults: { ollama: { image: { repository: ollama.repository, tag: ollama.tag } } },
   };

@@ -2,6 +2,7 @@ import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chartFolder } from '../testing/chart.ts';
+import { testDigests } from '../testing/digests.ts';
 import { helm } from '../testing/helm.ts';
 import { root } from '../tools/paths.ts';
 import { output } from '../tools/run.ts';
@@ -21,9 +22,12 @@ export interface Finding {
 export async function unansweredFindings(environments: string[]): Promise<string[]> {
   await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-findings-'));
   await mkdir(folder.path, { recursive: true });
+  const digests = path.join(folder.path, 'digests.json');
+  await writeFile(digests, JSON.stringify(testDigests));
   for (const environment of environments) {
     const values = path.join(root, 'environments', environment, 'values.yaml');
     const where = ['--namespace', 'model-management', '--kube-version', '1.37.2', '--values', values];
+    if (environment === 'production') where.push('--values', digests);
     const { status, stdout, stderr } = await helm('template', 'release', chartFolder, ...where);
     if (status !== 0) return [`${environment}: does not render: ${stderr.trim()}`];
     await writeFile(path.join(folder.path, `${environment}.yaml`), stdout);

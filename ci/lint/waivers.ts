@@ -37,6 +37,6 @@ export const waivers: Waiver[] = [
   {
     rule: 'CKV_K8S_43',
     objects: pods,
-    why: 'The digest of the service image is known to whoever builds it: image.digest, and ollama.image.digest, are theirs to set.',
+    why: 'Production is refused without digests (images.requireDigest); local runs what is built here, and staging what is new.',
   },
 ];

@@ -8,6 +8,7 @@ import { isReady, type Namespace, type Resource } from '../cluster/namespace.ts'
 import { root } from '../tools/paths.ts';
 import { run } from '../tools/run.ts';
 import { tool } from '../tools/tools.ts';
+import { testDigests } from './digests.ts';
 
 const read = (file: string) => parse(readFileSync(path.join(root, file), 'utf8'));
 const production = read('environments/production/values.yaml');
@@ -71,7 +72,10 @@ export function fullSize(namespace: Namespace): FullSize {
     pods,
     deploy: async (...more) => {
       const file = path.join(folder, 'values.yaml');
-      writeFileSync(file, stringify([values, ...more].reduce((base, over) => mergeValues(base, over) as object, {})));
+      writeFileSync(
+        file,
+        stringify([testDigests, values, ...more].reduce((base, over) => mergeValues(base, over) as object, {})),
+      );
       const start = performance.now();
       await run(
         await tool('helm'),

@@ -9,6 +9,8 @@ const business = ['legal-analysis', 'risk-assessment', 'summary', 'recommendatio
 export default defineEnvironment({
   purpose: 'Everything on, on spot nodes where that does no harm.',
   values: {
+    // They are in images.yaml beside this, or in values of whoever deploys: `npm run pin-images`.
+    images: { requireDigest: true },
     serverDefaults: {
       cache: { storageClass: 'fast-ssd' },
       // Nodes with GPUs of several sizes: the smaller ones hold the largest model in part alone, and some cost less.
