@@ -248,6 +248,17 @@ export const families = {
       ...bin('actionlint', 'github.com/rhysd/actionlint'),
     },
   },
+  // What signs a release. For extended tests and workflows alone, for it takes long.
+  signing: {
+    kind: 'go',
+    minutes: 8,
+    packages: ['tool'],
+    cgo: false,
+    variables: {},
+    renames: {},
+    links: {},
+    tools: bin('cosign', 'github.com/sigstore/cosign/v3'),
+  },
   // What backups are made with, where it is not an image of its own.
   backup: {
     kind: 'go',
