@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { answered } from './findings.ts';
+import type { Waiver } from './waivers.ts';
 
 const finding = { environment: 'staging', rule: 'R1', what: 'has a hole', object: 'Deployment gateway' };
-const waiver = { rule: 'R1', objects: /^Deployment gateway$/, why: 'of a reason' };
+const waiver: Waiver = { scanner: 'checkov', rule: 'R1', objects: /^Deployment gateway$/, why: 'of a reason' };
 const today = new Date('2027-03-04T12:00:00Z');
 
 describe('findings', () => {
@@ -24,5 +25,16 @@ describe('findings', () => {
     expect(answered([], [waiver], today)).toEqual([
       'ci/lint/waivers.ts: R1: answers no finding: remove it, or correct its objects',
     ]);
+  });
+
+  it.each([
+    [undefined, false],
+    ['2027-06-02', true],
+    ['2027-06-03', false],
+  ])('of a vulnerability have waivers with an end within 90 days: %s', (until, good) => {
+    const rule = 'GHSA-aaaa-bbbb-cccc';
+    const found = { ...finding, rule };
+    const mistake = `ci/lint/waivers.ts: ${rule}: is a vulnerability: say until when, 2027-06-02 at the latest`;
+    expect(answered([found], [{ ...waiver, rule, ...(until && { until }) }], today)).toEqual(good ? [] : [mistake]);
   });
 });

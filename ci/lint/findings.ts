@@ -32,16 +32,21 @@ export async function unansweredFindings(environments: string[]): Promise<string
     if (status !== 0) return [`${environment}: does not render: ${stderr.trim()}`];
     await writeFile(path.join(folder.path, `${environment}.yaml`), stdout);
   }
-  return answered(await checkov(folder.path), ours, new Date());
+  const waivers = ours.filter(({ scanner }) => scanner === 'checkov');
+  return answered(await checkov(folder.path), waivers, new Date());
 }
 
-/** What is left of findings after waivers, and what is wrong with these: those that are over, and those that nothing needs. */
+/**
+ * What is left of findings after waivers, and what is wrong with these: those that are over, those that nothing needs, and those of a
+ * vulnerability without an end.
+ */
 export function answered(findings: Finding[], waivers: Waiver[], now: Date): string[] {
   const answers =
     ({ rule, object }: Finding) =>
     (waiver: Waiver) =>
       waiver.rule === rule && waiver.objects.test(object);
-  const today = now.toISOString().slice(0, 10);
+  const day = (time: number) => new Date(time).toISOString().slice(0, 10);
+  const [today, longest] = [day(now.getTime()), day(now.getTime() + 90 * 86_400_000)];
   return [
     ...findings
       .filter((finding) => !waivers.some(answers(finding)))
@@ -55,6 +60,9 @@ export function answered(findings: Finding[], waivers: Waiver[], now: Date): str
     ...waivers
       .filter(({ until }) => until !== undefined && until < today)
       .map(({ rule, until }) => `ci/lint/waivers.ts: ${rule}: is over since ${until}: mend what it is about`),
+    ...waivers
+      .filter(({ rule, until }) => /^(CVE|GHSA)-/.test(rule) && !(until && until <= longest))
+      .map(({ rule }) => `ci/lint/waivers.ts: ${rule}: is a vulnerability: say until when, ${longest} at the latest`),
   ];
 }
 

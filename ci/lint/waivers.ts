@@ -1,11 +1,15 @@
+/** What looks for mistakes: in the rendered environments, in the npm packages, in the images. */
+export type Scanner = 'checkov' | 'npm audit' | 'trivy config' | 'trivy image';
+
 /** A finding of a scanner that stays, and why. */
 export interface Waiver {
-  /** The scanner's name of its rule. */
+  scanner: Scanner;
+  /** The scanner's name of its rule, or of the vulnerability. */
   rule: string;
-  /** `Kind NAME` of the objects, all of them that match. */
+  /** `Kind NAME` of the objects (`npm NAME` of a package), all of them that match. */
   objects: RegExp;
   why: string;
-  /** Last day, `YYYY-MM-DD`, of what is to be mended: a vulnerability always has one. */
+  /** Last day, `YYYY-MM-DD`, of what is to be mended: a vulnerability always has one, at most 90 days ahead. */
   until?: string;
 }
 
@@ -15,26 +19,31 @@ const servers = /^Deployment ollama-/;
 /** Every finding that is not mended. One that nothing needs any more has to go. */
 export const waivers: Waiver[] = [
   {
+    scanner: 'checkov',
     rule: 'CKV_K8S_9',
     objects: servers,
     why: 'Ollama has no port that the kubelet reaches: the readiness probe of its agent, in the same pod, speaks for both.',
   },
   {
+    scanner: 'checkov',
     rule: 'CKV_K8S_11',
     objects: pods,
     why: 'A limit on CPU makes gateway and agent wait for nothing (docs/decisions.md, 8); Ollama and the downloader have one.',
   },
   {
+    scanner: 'checkov',
     rule: 'CKV_K8S_15',
     objects: pods,
     why: 'Tags name versions and are not moved; asking the registry at each start makes it a thing without which no pod starts.',
   },
   {
+    scanner: 'checkov',
     rule: 'CKV_K8S_38',
     objects: /^Deployment model-management-gateway$/,
     why: 'The gateway watches EndpointSlices and may do nothing else (docs/security.md).',
   },
   {
+    scanner: 'checkov',
     rule: 'CKV_K8S_43',
     objects: pods,
     why: 'Production is refused without digests (images.requireDigest); local runs what is built here, and staging what is new.',
