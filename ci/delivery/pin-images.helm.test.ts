@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { Registry } from '../../charts/tests/registry.ts';
 import { Rendered } from '../../charts/tests/render.ts';
 import { root } from '../tools/paths.ts';
 import { output } from '../tools/run.ts';
 import { tool } from '../tools/tools.ts';
-import { imagesOf } from './pin-images.ts';
+import { imagesOf, stalePins, stalePinsOf } from './pin-images.ts';
 
 const npm = (...args: string[]) => output('npm', ['run', '--silent', 'pin-images', '--', ...args], { cwd: root });
 
@@ -60,6 +60,7 @@ backup: { image: { repository: ${host}/restic } }
   const text = await readFile(file, 'utf8');
   expect(text).toContain('# Ours.');
   expect(text).toContain('# not of anybody else');
+  expect(text).toContain(`digest: ${service} # ${host}/service:0.1.0\n`);
   expect(parse(text)).toMatchObject({
     image: { digest: service },
     serverDefaults: { ollama: { image: { digest: ollama } } },
@@ -103,4 +104,50 @@ it('knows images of models, which are one text, by their tags', async () => {
   expect(imagesOf(cache(`registry:5000/models:1@sha256:${'0'.repeat(64)}`), '')).toEqual([found]);
   expect(imagesOf(cache(`registry:5000/models@sha256:${'0'.repeat(64)}`), '')).toEqual([]);
   expect(imagesOf(cache(''), '')).toEqual([]);
+});
+
+describe('pins', () => {
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const image = (tag: string) => ({ image: { repository: 'a/b', tag, digest }, serverDefaults: {}, servers: {} });
+  const stale = (tag: string, comment: string) =>
+    stalePins(image(tag), 'images.yaml', `image:\n  digest: ${digest}${comment}\n`, '9.9.9');
+
+  it('of an image that is named otherwise since are stale', () => {
+    expect(stale('1', ' # a/b:1')).toEqual([]);
+    expect(stale('', ' # a/b:9.9.9')).toEqual([]);
+    expect(stale('2', ' # a/b:1')).toEqual([
+      'images.yaml: image: is pinned to a/b:1, and is a/b:2: npm run pin-images',
+    ]);
+    expect(stale('2', '')).toEqual(['images.yaml: image: is pinned to no name, and is a/b:2: npm run pin-images']);
+    expect(stalePins(image('2'), 'images.yaml', '', '')).toEqual([]);
+  });
+
+  it('of production are not', async () => {
+    expect(await stalePinsOf('production')).toEqual([]);
+  });
+
+  it('are found by Renovate, with the image, its tag and its digest', async () => {
+    const { customManagers } = JSON.parse(await readFile(path.join(root, 'renovate.json'), 'utf8'));
+    const manager = customManagers.find(({ managerFilePatterns: [pattern] }: { managerFilePatterns: string[] }) =>
+      new RegExp(pattern!.slice(1, -1)).test('environments/production/images.yaml'),
+    );
+    const found = new RegExp(manager.matchStrings[0]).exec(
+      `    digest: ${digest} # mirror:5000/ollama/ollama:0.30.0\n`,
+    );
+    expect(found!.groups).toEqual({
+      depName: 'mirror:5000/ollama/ollama',
+      currentValue: '0.30.0',
+      currentDigest: digest,
+    });
+  });
+});
+
+it('Renovate finds the images that the chart names itself', async () => {
+  const { customManagers } = JSON.parse(await readFile(path.join(root, 'renovate.json'), 'utf8'));
+  const text = await readFile(path.join(root, 'generator/values.ts'), 'utf8');
+  const [{ matchStrings }] = customManagers;
+  const found = [...text.matchAll(new RegExp(matchStrings[0], 'g'))].map(({ groups }) => groups!.depName);
+  const values = parse(await readFile(path.join(root, 'charts/values.yaml'), 'utf8'));
+  const named = imagesOf(values, '').filter(({ repository }) => repository.includes('/'));
+  expect(found.sort()).toEqual([...new Set(named.map(({ repository }) => repository))].sort());
 });

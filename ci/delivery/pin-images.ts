@@ -6,7 +6,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { parse, parseDocument } from 'yaml';
+import { type Document, parse, parseDocument, type Scalar } from 'yaml';
 import { mergeValues } from '../../generator/environment.ts';
 import { root } from '../tools/paths.ts';
 import { digestOf } from './image-digest.ts';
@@ -52,6 +52,34 @@ function allImages(values: Tree, appVersion: string): Named[] {
   return [...imagesOf(rest, appVersion), ...ofDefaults, ...own];
 }
 
+/** A digest that says of what it is: Renovate renews both by that, and `stalePins` sees when another tag is meant. */
+function commented(document: Document, digest: string, name: string): Scalar {
+  const node = document.createNode(digest) as Scalar;
+  node.comment = ` ${name}`;
+  return node;
+}
+
+/** Pins in a file that are of other images than values name (merged with the file's own): a line each. */
+export function stalePins(merged: Tree, file: string, text: string, appVersion: string): string[] {
+  const document = parseDocument(text);
+  return allImages(merged, appVersion).flatMap(({ path: keys, repository, tag, whole }) => {
+    const node = whole ? undefined : (document.getIn([...keys, 'digest'], true) as Scalar | undefined);
+    const [of, named] = [node?.comment?.trim(), `${repository}:${tag}`];
+    if (!node?.value || of === named) return [];
+    return [`${file}: ${keys.join('.')}: is pinned to ${of ?? 'no name'}, and is ${named}: npm run pin-images`];
+  });
+}
+
+/** The pins of an environment's own images.yaml that are of other images than it names: a line each. */
+export async function stalePinsOf(environment: string): Promise<string[]> {
+  const read = (name: string) => readFile(path.join(root, name), 'utf8');
+  const file = `environments/${environment}/images.yaml`;
+  const files = ['charts/values.yaml', `environments/${environment}/values.yaml`, file];
+  const texts = await Promise.all(files.map(read));
+  const merged = texts.map((text) => parse(text) ?? {}).reduce(mergeValues) as Tree;
+  return stalePins(merged, file, texts.at(-1)!, parse(await read('charts/Chart.yaml')).appVersion);
+}
+
 async function pin(environment: string, file: string): Promise<string[]> {
   const read = (name: string) => readFile(path.join(root, name), 'utf8');
   const values = `environments/${environment}/values.yaml`;
@@ -71,7 +99,8 @@ async function pin(environment: string, file: string): Promise<string[]> {
   for (const { path: keys, repository, tag, whole } of allImages(merged, parse(chart).appVersion)) {
     try {
       const digest = await digestOf(repository, tag);
-      document.setIn(whole ? keys : [...keys, 'digest'], whole ? `${repository}:${tag}@${digest}` : digest);
+      if (whole) document.setIn(keys, `${repository}:${tag}@${digest}`);
+      else document.setIn([...keys, 'digest'], commented(document, digest, `${repository}:${tag}`));
       console.log(`${keys.join('.')}: ${repository}:${tag} is ${digest}`);
     } catch (error) {
       problems.push(`${keys.join('.')}: ${(error as Error).message}`);

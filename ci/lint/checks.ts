@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { stalePinsOf } from '../delivery/pin-images.ts';
 import { root } from '../tools/paths.ts';
 import { type Output, output } from '../tools/run.ts';
 import { type FamilyName, toolEnvironment } from '../tools/tools.ts';
@@ -54,6 +55,7 @@ export const checks: Check[] = [
     return command(`helm lint, ${name}`, 'helm', ['lint', '--strict', 'charts', '--values', values], 'cluster');
   }),
   lines('every value is read by a template', unreadValues),
+  lines('the images of production are pinned as they are named', () => stalePinsOf('production')),
   lines('every finding of checkov is answered', () => unansweredFindings(environments)),
   command('actionlint', 'actionlint', ['-shellcheck=', '-pyflakes='], 'delivery'),
   // chart-testing calls helm, yamllint and yamale by their names.
