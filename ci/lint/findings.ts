@@ -1,4 +1,4 @@
-import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chartFolder } from '../testing/chart.ts';
@@ -21,48 +21,58 @@ export interface Finding {
 /** What checkov says of the environments as they are rendered, less what the waivers answer: a line each. */
 export async function unansweredFindings(environments: string[]): Promise<string[]> {
   await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-findings-'));
-  await mkdir(folder.path, { recursive: true });
-  const digests = path.join(folder.path, 'digests.json');
-  await writeFile(digests, JSON.stringify(testDigests));
-  for (const environment of environments) {
-    const values = path.join(root, 'environments', environment, 'values.yaml');
-    const where = ['--namespace', 'model-management', '--kube-version', '1.37.2', '--values', values];
-    if (environment === 'production') where.push('--values', digests);
-    const { status, stdout, stderr } = await helm('template', 'release', chartFolder, ...where);
-    if (status !== 0) return [`${environment}: does not render: ${stderr.trim()}`];
-    await writeFile(path.join(folder.path, `${environment}.yaml`), stdout);
+  try {
+    for (const environment of environments) {
+      await writeFile(path.join(folder.path, `${environment}.yaml`), await renderedEnvironment(environment));
+    }
+  } catch (error) {
+    return [(error as Error).message];
   }
   const waivers = ours.filter(({ scanner }) => scanner === 'checkov');
   return answered(await checkov(folder.path), waivers, new Date());
 }
+
+/** An environment as it is rendered, with digests of no image where it wants some. */
+export async function renderedEnvironment(environment: string): Promise<string> {
+  await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-digests-'));
+  const digests = path.join(folder.path, 'digests.json');
+  await writeFile(digests, JSON.stringify(testDigests));
+  const values = path.join(root, 'environments', environment, 'values.yaml');
+  const where = ['--namespace', 'model-management', '--kube-version', '1.37.2', '--values', values];
+  if (environment === 'production') where.push('--values', digests);
+  const { status, stdout, stderr } = await helm('template', 'release', chartFolder, ...where);
+  if (status !== 0) throw new Error(`${environment}: does not render: ${stderr.trim()}`);
+  return stdout;
+}
+
+const answers = ({ rule, objects }: Waiver, finding: Finding) => rule === finding.rule && objects.test(finding.object);
+
+/** The findings that no waiver answers. */
+export const unanswered = (findings: Finding[], waivers: Waiver[]): Finding[] =>
+  findings.filter((finding) => !waivers.some((waiver) => answers(waiver, finding)));
 
 /**
  * What is left of findings after waivers, and what is wrong with these: those that are over, those that nothing needs, and those of a
  * vulnerability without an end.
  */
 export function answered(findings: Finding[], waivers: Waiver[], now: Date): string[] {
-  const answers =
-    ({ rule, object }: Finding) =>
-    (waiver: Waiver) =>
-      waiver.rule === rule && waiver.objects.test(object);
   const day = (time: number) => new Date(time).toISOString().slice(0, 10);
   const [today, longest] = [day(now.getTime()), day(now.getTime() + 90 * 86_400_000)];
+  const complaint = ({ rule }: Waiver, words: string) => `ci/lint/waivers.ts: ${rule}: ${words}`;
   return [
-    ...findings
-      .filter((finding) => !waivers.some(answers(finding)))
-      .map(
-        ({ environment, rule, what, object }) =>
-          `${environment}: ${object}: ${what} (${rule}): mend it, or say in ci/lint/waivers.ts why not`,
-      ),
+    ...unanswered(findings, waivers).map(
+      ({ environment, rule, what, object }) =>
+        `${environment}: ${object}: ${what} (${rule}): mend it, or say in ci/lint/waivers.ts why not`,
+    ),
     ...waivers
-      .filter((waiver) => !findings.some((finding) => answers(finding)(waiver)))
-      .map(({ rule }) => `ci/lint/waivers.ts: ${rule}: answers no finding: remove it, or correct its objects`),
+      .filter((waiver) => !findings.some((finding) => answers(waiver, finding)))
+      .map((waiver) => complaint(waiver, 'answers no finding: remove it, or correct its objects')),
     ...waivers
       .filter(({ until }) => until !== undefined && until < today)
-      .map(({ rule, until }) => `ci/lint/waivers.ts: ${rule}: is over since ${until}: mend what it is about`),
+      .map((waiver) => complaint(waiver, `is over since ${waiver.until}: mend what it is about`)),
     ...waivers
       .filter(({ rule, until }) => /^(CVE|GHSA)-/.test(rule) && !(until && until <= longest))
-      .map(({ rule }) => `ci/lint/waivers.ts: ${rule}: is a vulnerability: say until when, ${longest} at the latest`),
+      .map((waiver) => complaint(waiver, `is a vulnerability: say until when, ${longest} at the latest`)),
   ];
 }
 

@@ -105,10 +105,10 @@ export async function goBuild(name: string, folder: string, family: GoFamily, pa
   const tags = family.tags ? ['-tags', family.tags.join(',')] : [];
   const args = ['build', '-v', '-trimpath', ...tags, '-ldflags', ['-s', '-w', ...variables].join(' ')];
   if (family.cgo) await requireSystem(['gcc', 'g++', '/usr/include/stdio.h']);
-  const { packages, renames, links, cgo } = family;
+  const { packages, renames, links, cgo, experiment } = family;
   // A binary that is linked with the system's C libraries runs with those libraries only.
   const compiler = cgo ? (await run('gcc', ['--version'])).split('\n')[0] : '';
-  const facts = { go: go.version, arch: process.arch, args, packages, renames, links, cgo, compiler };
+  const facts = { go: go.version, arch: process.arch, args, packages, renames, links, cgo, compiler, experiment };
   return {
     parent,
     name,
@@ -118,7 +118,7 @@ export async function goBuild(name: string, folder: string, family: GoFamily, pa
     make: async (into, log) => {
       const bin = path.join(into, 'bin');
       await mkdir(bin);
-      const env = { ...process.env, ...settings, CGO_ENABLED: cgo ? '1' : '0' };
+      const env = { ...process.env, ...settings, CGO_ENABLED: cgo ? '1' : '0', GOEXPERIMENT: experiment ?? '' };
       await logged(go.command, [...args, '-o', `${bin}/`, ...packages], { log, cwd: folder, env });
       for (const [from, to] of Object.entries(renames)) await rename(path.join(bin, from), path.join(bin, to));
       for (const [file, names] of Object.entries(links)) {

@@ -29,6 +29,8 @@ export interface GoFamily extends FamilyBase {
   renames: Record<string, string>;
   /** Further names of one file, for what acts by the name it is called by. */
   links: Record<string, readonly string[]>;
+  /** GOEXPERIMENT, of what does not build without. */
+  experiment?: string;
 }
 
 export interface PythonFamily extends FamilyBase {
@@ -258,6 +260,18 @@ export const families = {
     renames: {},
     links: {},
     tools: bin('cosign', 'github.com/sigstore/cosign/v3'),
+  },
+  // What looks for mistakes in configuration and images. For extended tests and workflows alone, for it takes long.
+  trivy: {
+    kind: 'go',
+    minutes: 25,
+    packages: ['tool'],
+    cgo: false,
+    variables: { 'github.com/aquasecurity/trivy/pkg/version/app.ver': '{github.com/aquasecurity/trivy:plain}' },
+    renames: {},
+    links: {},
+    experiment: 'jsonv2',
+    tools: bin('trivy', 'github.com/aquasecurity/trivy'),
   },
   // What backups are made with, where it is not an image of its own.
   backup: {
