@@ -145,14 +145,15 @@ export async function unreadValues(
   const { chart = chartFolder, only = () => true } = options;
   await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-values-'));
   let files = 0;
+  const version = ['--kube-version', '1.37.2'];
   const render = async (values: unknown) => {
     const file = path.join(folder.path, `${files++}.json`);
     await writeFile(file, JSON.stringify(values));
-    const { status, stdout } = await helm('template', 'release', chart, '--kube-version', '1.37.2', '--values', file);
-    return status === 0 ? whatCounts(stdout) : undefined;
+    const { status, stdout, stderr } = await helm('template', 'release', chart, ...version, '--values', file);
+    return status === 0 ? { manifest: whatCounts(stdout) } : { refusal: stderr };
   };
   const rendered = await fewAtATime(situations, render);
-  const broken = rendered.indexOf(undefined);
+  const broken = rendered.findIndex(({ manifest }) => manifest === undefined);
   if (broken !== -1) return [`situation ${broken} of ci/lint/values-read.ts does not render: mend it`];
 
   const isRead = async (changes: Case[]) => {
@@ -161,8 +162,10 @@ export async function unreadValues(
     const likely = [...situations.entries()].sort(([, a], [, b]) => Number(part in b) - Number(part in a));
     for (const [index, situation] of likely) {
       for (const change of changes) {
-        const changed = await render(mergeValues(situation, valuesWith([change])));
-        if (changed !== undefined && changed !== rendered[index]) return true;
+        const { manifest, refusal } = await render(mergeValues(situation, valuesWith([change])));
+        if (manifest !== undefined && manifest !== rendered[index]!.manifest) return true;
+        // One that is there to refuse others says so.
+        if (refusal?.includes(`${change.path.join('.')} is true`)) return true;
       }
     }
     return false;
