@@ -107,6 +107,11 @@ describe.each(['staging', 'production'])('%s', (name) => {
   });
 });
 
+it('production alone takes no image without a digest', async () => {
+  const required = async (name: string) => (await environment(name)).values.images.requireDigest;
+  expect(await Promise.all(['production', 'staging', 'local'].map(required))).toEqual([true, false, false]);
+});
+
 it('production survives the loss of a gateway in the middle of a drain', async () => {
   expect((await environment('production')).values.gateway.replicas.min).toBeGreaterThanOrEqual(3);
 });
