@@ -129,7 +129,7 @@ const situations: object[] = [
     {
       serverDefaults: gpu('mig'),
       gateway: { autoscaling: { enabled: false } },
-      modelRegistry: { host: 'registry.example.com' },
+      modelRegistry: { host: 'registry.example.com', caBundle: { existingConfigMap: 'authorities' } },
       monitoring: { dashboards: { delivery: 'grafanaDashboard' } },
     },
   ),
