@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -110,7 +111,10 @@ export class Deployment {
 
   async #given(): Promise<Given> {
     const { env, values, strategy } = this.#means.what;
-    const files = [path.join(root, 'environments', env, 'values.yaml'), ...values.map((file) => path.resolve(file))];
+    const own = (file: string) => path.join(root, 'environments', env, file);
+    // Where npm run pin-images has written them.
+    const digests = existsSync(own('images.yaml')) ? [own('images.yaml')] : [];
+    const files = [own('values.yaml'), ...digests, ...values.map((file) => path.resolve(file))];
     const read = async (file: string) => (parse(await readFile(file, 'utf8')) ?? {}) as Tree;
     const user = (await Promise.all(files.map(read))).reduce((all, one) => mergeValues(all, one) as Tree, {});
     const all = mergeValues(await read(path.join(chart, 'values.yaml')), user) as Values;
