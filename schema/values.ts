@@ -6,7 +6,6 @@ import type { NetworkPolicy } from './network.ts';
 import type { Gpu, Scheduling } from './placement.ts';
 import type {
   ByteQuantity,
-  Canary,
   CpuQuantity,
   Digest,
   ImageRepository,
@@ -227,7 +226,7 @@ export interface Model {
    */
   fallbacks?: ModelAlias[];
   /** Its next version on trial, which answers a part of its conversations; left out where there is none. */
-  canary?: Canary;
+  canary?: ModelCanary;
   /** How long it stays loaded while unused; without one, as long as the `ollama.keepAlive` of its server says. */
   keepAlive?: OllamaDuration;
   /**
@@ -246,6 +245,19 @@ export interface Model {
   alerts?: AlertOverrides;
   /** What its clients may count on; what it leaves unsaid is as `monitoring.objectives` says for its priority. */
   objectives?: ObjectiveOverrides;
+}
+
+/** A version of a model that is on trial. */
+export interface ModelCanary {
+  /** Key of the model that it is: one of its own, on a server of its own. */
+  model?: ModelAlias;
+  /**
+   * Conversations in percent that it answers; without one it answers what asks for it by its own name alone.
+   * @asType integer
+   * @minimum 0
+   * @maximum 100
+   */
+  percent?: number;
 }
 
 /** What a model says differently from `gateway.queue`; its schema is made as that of ServerOverrides. */

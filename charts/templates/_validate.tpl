@@ -107,11 +107,13 @@ on one line with what is wrong, where, and how to put it right. Takes the root; 
 {{- range .Values.resolved -}}{{- $server := .key -}}{{- range $alias, $_ := .models -}}{{- $_ := set $homes $alias $server -}}{{- end -}}{{- end -}}
 {{- range $alias, $model := .Values.models -}}
 {{- with $model.canary -}}
-{{- if eq .model $alias -}}
+{{- if not .model -}}
+{{- $mistakes = append $mistakes (printf "models.%s.canary.model: is missing: name the key of its next version" $alias) -}}
+{{- else if eq .model $alias -}}
 {{- $mistakes = append $mistakes (printf "models.%s.canary.model: '%s' is the model itself: name its next version" $alias .model) -}}
 {{- else if not (hasKey $.Values.models .model) -}}
 {{- $mistakes = append $mistakes (printf "models.%s.canary.model: '%s' is no key of models: name one of %s" $alias .model (without (keys $.Values.models | sortAlpha) $alias | join ", ")) -}}
-{{- else if (get $.Values.models .model).canary -}}
+{{- else if dig "canary" "model" "" (get $.Values.models .model) -}}
 {{- $mistakes = append $mistakes (printf "models.%s.canary.model: '%s' has a canary itself: take that away" $alias .model) -}}
 {{- else if hasKey $homes $alias -}}
 {{- if not (hasKey $homes .model) -}}

@@ -120,6 +120,12 @@ const cases: {
     near: fleet({ a: {}, b: {} }, { a: model('a', { canary: { model: 'b', percent: 1 } }) }),
   },
   {
+    what: 'a canary has a part and no model',
+    values: fleet({ a: {}, b: {} }, { a: model('a', { canary: { percent: 5 } }) }),
+    line: 'models.a.canary.model: is missing: name the key of its next version',
+    near: fleet({ a: {}, b: {} }, { a: model('a', { canary: { model: 'b' } }) }),
+  },
+  {
     what: 'a canary is the model itself',
     values: fleet({ a: {}, b: {} }, { a: model('a', { canary: { model: 'a', percent: 1 } }) }),
     line: "models.a.canary.model: 'a' is the model itself: name its next version",
