@@ -19,9 +19,9 @@ it('finds a value that templates mention in comments and checksums alone', async
   await change('_edge.tpl', /\(int \.Values\.gateway\.maxBodyMiB\)/g, '32');
   await change('serviceaccount.yaml', /^kind: /gm, '# {{ .Values.gateway.maxBodyMiB }}\n$&');
   await change(
-    'deployment.yaml',
+    '_gateway-pod.tpl',
     /^ *kubectl\.kubernetes\.io\/default-container: gateway$/gm,
-    '$&\n        checksum/config: {{ .Values | toJson | sha256sum }}',
+    '$&\n      checksum/config: {{ .root.Values | toJson | sha256sum }}',
   );
   const only = (name: string) => name === 'gateway.maxBodyMiB' || name === 'gateway.logLevel';
   expect(await unreadValues({ chart: folder.path, only })).toEqual([
