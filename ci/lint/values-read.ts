@@ -99,6 +99,10 @@ const situations: object[] = [
     { name: 'public', className: 'example' },
     { create: true, className: 'example' },
   ].map((gateway) => fleet({ models }, { ingress: { enabled: true, kind: 'httpRoute', gateway } })),
+  mergeValues(fleet({ models }), {
+    models: { one: { canary: { model: 'urgent', percent: 5 } } },
+    servers: { a: { models: ['two'] }, b: { models: ['urgent'] } },
+  }) as object,
   ...['kubernetes', 'cilium'].map((engine) => fleet({ models }, onTheNetwork(engine))),
   fleet(
     { models },
@@ -184,7 +188,8 @@ function changesByPlace(): Map<string, Case[]> {
   for (const change of rightCases(places)) {
     const name = change.path.join('.');
     // Keys of models are right when there is such a model.
-    const known = /\b(models|fallbacks)$/.test(name) ? { ...change, value: ['two'] } : change;
+    const list = /\b(models|fallbacks)$/.test(name) ? { ...change, value: ['two'] } : change;
+    const known = name.endsWith('.canary.model') ? { ...change, value: 'two' } : list;
     if (name !== 'enabled' && !/\b(models|fallbacks)\.0$/.test(name))
       changes.set(name, [...(changes.get(name) ?? []), known]);
   }
