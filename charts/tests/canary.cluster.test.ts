@@ -5,11 +5,13 @@ import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 import { load } from './load.ts';
 
 const next = 'llama3.2:3b';
-const newServer = tinyServer('next');
+/** Room for all clients of the load and one more: what a version on trial has no room for, the model answers. */
+const roomy = { ollama: { parallel: 8 } };
+const newServer = tinyServer('next', roomy);
 
 /** The model `small`, with what is said of it beside, and where `also` says so its next version. */
 function values(small: object, also?: object): ValuesOverrides {
-  const { models, servers } = tinyServer('small');
+  const { models, servers } = tinyServer('small', roomy);
   return {
     models: { small: { ...models!.small, ...small }, ...(also && { next: { ...newServer.models!.next, ...also } }) },
     servers: { ...servers, ...(also && newServer.servers) },
