@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Fleet } from '../../charts/tests/fleet.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
@@ -29,9 +31,11 @@ export async function deployTo(fleet: Fleet, values: ValuesOverrides, options: D
   const file = fleet.valuesFile(mergeValues(quiet, values) as ValuesOverrides);
   const where = ['--env', 'local', '--name', name, '--namespace', fleet.namespace.name, '--release', 'fleet'];
   const args = [...where, '--values', file, '--yes', ...(options.args ?? [])];
+  // One that is killed removes nothing.
+  await using temporary = await mkdtempDisposable(path.join(tmpdir(), 'deploy-'));
   const child = spawn(process.execPath, [path.join(root, 'ci/delivery/deploy.ts'), ...args], {
     cwd: root,
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, TMPDIR: temporary.path, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';
