@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { Downloader } from '../charts/tests/downloader.ts';
 import { model } from '../charts/tests/render.ts';
+import { selfSigned } from '../ci/testing/certificate.ts';
 import { spawnMortal } from '../ci/testing/mortal.ts';
 import { requireSystem } from '../ci/tools/packages.ts';
 import { run } from '../ci/tools/run.ts';
@@ -30,7 +31,7 @@ let names: Record<string, string>;
 const told = (words: string) => Object.entries(names).reduce((all, [name, here]) => all.replaceAll(name, here), words);
 
 beforeAll(async () => {
-  await requireSystem(['/usr/sbin/nginx', 'openssl', 'curl']);
+  await requireSystem(['/usr/sbin/nginx', 'curl']);
   const [registry, blobs, inner] = [await freePort(), await freePort(), await freePort()];
   names = {
     'registry.example.com': `127.0.0.1:${registry}`,
@@ -40,22 +41,7 @@ beforeAll(async () => {
     '/etc/nginx/tls': at('tls'),
   };
   mkdirSync(at('registry'));
-  await run('openssl', [
-    ...[
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-noenc',
-      '-days',
-      '1',
-      '-subj',
-      '/CN=company',
-    ],
-    ...['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost', '-keyout', at('tls.key'), '-out', at('tls.crt')],
-  ]);
+  await selfSigned(folder, 'IP:127.0.0.1', 'DNS:localhost');
   writeFileSync(at('config.yml'), told(block('yaml', /redirect/)));
   const environment = { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
   processes.push(

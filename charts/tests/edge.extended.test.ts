@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, request as overHttp } from 'node:http';
 import { request as overHttps } from 'node:https';
-import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startTraefik, type Traefik } from '../../ci/cluster/traefik.ts';
+import { selfSigned } from '../../ci/testing/certificate.ts';
 import { defined } from '../../ci/testing/crds.ts';
 import { temporaryFolder } from '../../ci/testing/project.ts';
-import { run } from '../../ci/tools/run.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 
@@ -15,14 +14,24 @@ const host = 'models.example.com';
 /** A certificate for the host, as a Secret, and what it is trusted by. */
 async function certificate(): Promise<{ secret: object; ca: string }> {
   await using folder = await temporaryFolder();
-  const [key, crt] = ['tls.key', 'tls.crt'].map((file) => path.join(folder.path, file)) as [string, string];
-  const subject = ['-subj', `/CN=${host}`, '-addext', `subjectAltName=DNS:${host}`];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  await run('openssl', ['req', ...kind, ...subject, '-keyout', key, '-out', crt]);
-  const ca = await readFile(crt, 'utf8');
+  const { certificate, key } = await selfSigned(folder.path, `DNS:${host}`);
+  const ca = await readFile(certificate, 'utf8');
   const stringData = { 'tls.crt': ca, 'tls.key': await readFile(key, 'utf8') };
   const metadata = { name: 'model-management-tls' };
   return { secret: { apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/tls', metadata, stringData }, ca };
+}
+
+/** A namespace for a fleet with its certificate, and an edge before it; both are gone at the end of the test. */
+async function atTheEdge() {
+  await using made = new AsyncDisposableStack();
+  const fleet = made.use(await testFleet());
+  const { cluster } = fleet.namespace;
+  made.use(await defined(cluster.kubectl, 'gateway'));
+  const edge = made.use(await startTraefik(cluster));
+  const { secret, ca } = await certificate();
+  await fleet.namespace.apply(secret);
+  const kept = made.move();
+  return { fleet, edge, ca, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 interface Answer {
@@ -83,12 +92,8 @@ describe.each([
   ['an Ingress', (className: string) => ({ kind: 'ingress', className }), 308],
 ])('%s', (_, ingressOf, redirect) => {
   it('streams a chat by HTTPS, and sends HTTP there', async () => {
-    await using fleet = await testFleet();
-    const { cluster } = fleet.namespace;
-    await using _definitions = await defined(cluster.kubectl, 'gateway');
-    await using edge = await startTraefik(cluster);
-    const { secret, ca } = await certificate();
-    await fleet.namespace.apply(secret);
+    await using place = await atTheEdge();
+    const { fleet, edge, ca } = place;
     await served(fleet, edge, ca, ingressOf(edge.className));
     const { status, pieces } = await chat(edge, ca);
     expect(status).toBe(200);
@@ -105,12 +110,8 @@ describe.each([
 });
 
 it('an Ingress asks for a sign-in to the status page, and lets programs through', async () => {
-  await using fleet = await testFleet();
-  const { cluster } = fleet.namespace;
-  await using _definitions = await defined(cluster.kubectl, 'gateway');
-  await using edge = await startTraefik(cluster);
-  const { secret, ca } = await certificate();
-  await fleet.namespace.apply(secret);
+  await using place = await atTheEdge();
+  const { fleet, edge, ca } = place;
   /** Stands in for oauth2-proxy, of which this is all that an ingress controller asks: 202 for who is signed in, else 401. */
   let signedIn = false;
   const asked: (string | undefined)[] = [];
@@ -118,7 +119,7 @@ it('an Ingress asks for a sign-in to the status page, and lets programs through'
     asked.push(request.url);
     response.writeHead(signedIn ? 202 : 401).end();
   });
-  const { hostAddress } = cluster.node.layout;
+  const { hostAddress } = fleet.namespace.cluster.node.layout;
   await new Promise<void>((resolve) => proxy.listen(0, hostAddress, resolve));
   try {
     const { port } = proxy.address() as { port: number };

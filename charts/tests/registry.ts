@@ -7,9 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { selfSigned } from '../../ci/testing/certificate.ts';
 import { spawnMortal } from '../../ci/testing/mortal.ts';
-import { requireSystem } from '../../ci/tools/packages.ts';
-import { run } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
 import { RealOllama } from '../../service/testing/ollama.ts';
 import { freePort } from '../../service/testing/ports.ts';
@@ -56,14 +55,9 @@ export class Registry implements AsyncDisposable {
   /** Serves the same by HTTPS too, with a certificate that no public authority gave; gives back its host and that of whoever did. */
   async serveTls(): Promise<{ host: string; authority: string }> {
     const host = `127.0.0.1:${await freePort()}`;
-    const [certificate, key] = [path.join(this.#folder, 'own.crt'), path.join(this.#folder, 'own.key')];
-    await requireSystem(['openssl']);
-    await run('openssl', [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-days', '1'],
-      ...['-subj', '/CN=registry', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate],
-    ]);
-    await this.#listen(host, { certificate, key });
-    return { host, authority: certificate };
+    const tls = await selfSigned(this.#folder, 'IP:127.0.0.1');
+    await this.#listen(host, tls);
+    return { host, authority: tls.certificate };
   }
 
   async #listen(host: string, tls?: { certificate: string; key: string }): Promise<void> {
