@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 import { nodeName } from '../../ci/cluster/layout.ts';
+import { runInNode } from '../../ci/cluster/node.ts';
 import type { Resource } from '../../ci/cluster/testing.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
-import { testFleet, tinyServer } from './fleet.ts';
+import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 
 // It waits for longer than all of the others take: they run meanwhile.
 it.concurrent('serves again after Ollama hung and was ended by its liveness probe', async () => {
@@ -133,3 +134,36 @@ it.concurrent('scales the gateway on its CPU', async () => {
     return deployment.status.readyReplicas === 2;
   });
 });
+
+it.concurrent('gives each pod users of its own, which are nobody on its node', async () => {
+  await using fleet = await testFleet();
+  const shared = tinyServer('two', { cache: { mode: 'shared' } });
+  await fleet.deploy(
+    [tinyServer('one'), shared, { sharedCache: { size: '64Mi' }, userNamespaces: { enabled: true } }].reduce(
+      (all, one) => mergeValues(all, one) as ValuesOverrides,
+      {} as ValuesOverrides,
+    ),
+  );
+  const servers = [...(await fleet.untilReady('ollama-one')), ...(await fleet.untilReady('ollama-two'))];
+  await fleet.untilGateway();
+  expect(await fleet.chat('one')).toBeGreaterThan(0);
+  expect(await fleet.chat('two')).toBeGreaterThan(0);
+  const gateways = await fleet.namespace.list('pods', 'app.kubernetes.io/component=gateway');
+  const users = await Promise.all([...servers, ...gateways].map((pod) => usersOnNode(fleet, pod)));
+  // Each pod has 65,536 of its own, none of which is one that a node gives to its own users.
+  for (const ofPod of users) {
+    expect(ofPod.length).toBeGreaterThan(0);
+    expect(Math.min(...ofPod)).toBeGreaterThanOrEqual(65_536);
+  }
+  expect(new Set(users.map(([first]) => Math.floor(first! / 65_536))).size).toBe(users.length);
+});
+
+/** The users, as the node numbers them, of the processes of a pod. */
+async function usersOnNode({ namespace }: Fleet, { metadata }: Resource): Promise<number[]> {
+  const uid = metadata.uid;
+  const script = `for folder in /proc/[0-9]*; do
+    if grep -q ${uid} $folder/cgroup 2>/dev/null; then stat --format %u $folder; fi
+  done`;
+  const said = await runInNode(namespace.cluster.node, ['sh', '-c', script]);
+  return said.split('\n').map(Number);
+}

@@ -71,9 +71,9 @@ export async function openCluster(name: string): Promise<Cluster | undefined> {
 export async function startCluster(name: string): Promise<StartedCluster> {
   requireHost();
   folderOf(name);
-  await requireSystem(['openssl', 'ip', 'nsenter', 'mount', 'runc', '/usr/lib/cni/ptp', 'nft']);
+  await requireSystem(['openssl', 'ip', 'nsenter', 'mount', '/usr/lib/cni/ptp', 'nft']);
   // What may take minutes comes before the lock.
-  await Promise.all([toolEnvironment('cluster'), pauseImageArchive(), seed()]);
+  await Promise.all([toolEnvironment('cluster', 'runtime'), pauseImageArchive(), seed()]);
   return withClusters(async () => {
     await sweep();
     if (runningLayout(name)) throw new Error(`cluster ${name}: is up already: stop it first (npm run down)`);

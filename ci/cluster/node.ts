@@ -46,17 +46,20 @@ export function nodePid(name: string): number | undefined {
 }
 
 // Kubelet and containerd write to fixed places under /run and /var, and the kubelet sets six parameters of the kernel. In
-// the node's own view of the file system those places are its own, and the parameters already read as it wants them.
+// the node's own view of the file system those places are its own, and the parameters already read as it wants them. A pod with
+// users of its own may have a /proc where its node has one that nothing is mounted over: that is the one in /run.
 const enter = `set -e
 mount --make-rshared /
 own="$FOLDER/mounts"
 mount -t tmpfs -o mode=0755 tmpfs "$own"
-mkdir "$own/node" "$own/tools" "$own/kernel" "$own/upper" "$own/work"
+mkdir "$own/node" "$own/tools" "$own/runtime" "$own/proc" "$own/kernel" "$own/upper" "$own/work"
 mount --bind "$FOLDER" "$own/node"
 mount --bind "$TOOLS" "$own/tools"
+mount --bind "$RUNTIME" "$own/runtime"
 mount --rbind "$own" /run
 mount -t overlay -o lowerdir=/var,upperdir=/run/upper,workdir=/run/work overlay /var
 mount -t proc proc /proc
+mount -t proc proc /run/proc
 while read -r parameter value; do
   echo "$value" > "/run/kernel/$parameter"
   mount --bind "/run/kernel/$parameter" "/proc/sys/$(echo "$parameter" | tr . /)"
@@ -83,7 +86,7 @@ export interface StartedNode extends Node {
 /** Makes the namespaces and their network. */
 export async function startNode(layout: Layout): Promise<StartedNode> {
   const cgroups = createCgroups(layout.name);
-  const tools = path.dirname(await tool('pause'));
+  const [tools, runtime] = (await Promise.all([tool('pause'), tool('runc')])).map(path.dirname);
   const log = openSync(path.join(layout.folder, 'logs/node.log'), 'a');
   const flags = ['--net', '--mount', '--pid', '--fork', '--propagation', 'private'];
   const mark = marker(layout.name);
@@ -91,7 +94,7 @@ export async function startNode(layout: Layout): Promise<StartedNode> {
     detached: true,
     cwd: '/',
     stdio: ['pipe', log, log],
-    env: { PATH: systemPath, FOLDER: layout.folder, TOOLS: tools, CGROUPS: cgroups.join(' ') },
+    env: { PATH: systemPath, FOLDER: layout.folder, TOOLS: tools, RUNTIME: runtime, CGROUPS: cgroups.join(' ') },
   });
   closeSync(log);
   let ended = false;
@@ -151,7 +154,7 @@ function joined(node: Node, command: readonly string[]): string[] {
 }
 
 const environment = (node: Node, env: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
-  PATH: `/run/tools:${systemPath}`,
+  PATH: `/run/tools:/run/runtime:${systemPath}`,
   HOME: '/run',
   ...env,
   CGROUPS: node.cgroups.join(' '),

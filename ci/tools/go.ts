@@ -104,7 +104,7 @@ export async function goBuild(name: string, folder: string, family: GoFamily, pa
   const variables = Object.entries(family.variables).map(([symbol, text]) => `-X ${symbol}=${fill(text, versions)}`);
   const tags = family.tags ? ['-tags', family.tags.join(',')] : [];
   const args = ['build', '-v', '-trimpath', ...tags, '-ldflags', ['-s', '-w', ...variables].join(' ')];
-  if (family.cgo) await requireSystem(['gcc', 'g++', '/usr/include/stdio.h']);
+  if (family.cgo) await requireSystem(['gcc', 'g++', '/usr/include/stdio.h', ...(family.headers ?? [])]);
   const { packages, renames, links, cgo, experiment } = family;
   // A binary that is linked with the system's C libraries runs with those libraries only.
   const compiler = cgo ? (await run('gcc', ['--version'])).split('\n')[0] : '';

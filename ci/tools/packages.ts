@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withLock } from './lock.ts';
+import { logged } from './logged.ts';
 import { cacheDir } from './paths.ts';
 import { say, withProgress } from './progress.ts';
-import { output } from './run.ts';
+import { output, run } from './run.ts';
 
 /** What of the system we use, and the Debian package that brings it. A name with a slash is a file, others are commands. */
 const packages = {
@@ -19,7 +21,7 @@ const packages = {
   ip: 'iproute2',
   nsenter: 'util-linux',
   mount: 'mount',
-  runc: 'runc',
+  '/usr/include/seccomp.h': 'libseccomp-dev',
   '/usr/lib/cni/ptp': 'containernetworking-plugins',
   nft: 'nftables',
   iptables: 'iptables',
@@ -31,6 +33,12 @@ const packages = {
   '/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf': 'fonts-liberation',
   'qemu-aarch64-static': 'qemu-user-static',
   'qemu-x86_64-static': 'qemu-user-static',
+  make: 'make',
+  flex: 'flex',
+  bison: 'bison',
+  bc: 'bc',
+  xz: 'xz-utils',
+  cpio: 'cpio',
 } as const;
 
 export type SystemTool = keyof typeof packages;
@@ -68,4 +76,22 @@ export async function requireSystem(tools: readonly SystemTool[]): Promise<void>
       throw new Error(`${wanted.join(', ')}: not installed by apt: ${words}: install them by hand: ${command}`);
     }
   });
+}
+
+/**
+ * Unpacks Debian packages into a folder without installing them, as for another machine than this one; of a package that only
+ * depends on the newest of its kind (`linux-source`) that one.
+ */
+export async function unpackPackages(names: readonly string[], into: string, log: string): Promise<void> {
+  const folder = path.join(into, '.packages');
+  await mkdir(folder, { recursive: true });
+  await logged('apt-get', ['-q', 'update'], { log });
+  for (const name of names) {
+    const depends = await run('apt-cache', ['depends', '--important', name]);
+    const newest = new RegExp(`Depends: (${name.split('-', 2).join('-')}-[0-9]\\S+)`).exec(depends)?.[1];
+    await logged('apt-get', ['-q', '-o', 'APT::Sandbox::User=root', 'download', newest ?? name], { log, cwd: folder });
+  }
+  for (const file of await readdir(folder))
+    await logged('dpkg-deb', ['--extract', path.join(folder, file), into], { log });
+  await rm(folder, { recursive: true });
 }

@@ -1,3 +1,5 @@
+import type { SystemTool } from './packages.ts';
+
 /**
  * Every tool of the project that is not one of its npm packages, by the family that is built together. Versions are those
  * of each family's go.mod (or requirements.txt, or package-lock.json): they are stated nowhere else.
@@ -23,6 +25,8 @@ export interface GoFamily extends FamilyBase {
   /** Build tags: of what a tool can do, that which is needed here. */
   tags?: readonly string[];
   cgo: boolean;
+  /** Of the C libraries that it is linked with. */
+  headers?: readonly SystemTool[];
   /** Linker variables; `{module}` stands for the version of that module in go.mod. */
   variables: Record<string, string>;
   /** What `go build` names otherwise than we do: from → to. */
@@ -194,6 +198,18 @@ export const families = {
     tools: bin('external-secrets', 'github.com/external-secrets/external-secrets'),
   },
   // Who serves Ingresses and HTTPRoutes. For extended tests alone.
+  runtime: {
+    kind: 'go',
+    minutes: 1,
+    packages: ['tool'],
+    tags: ['seccomp'],
+    cgo: true,
+    headers: ['/usr/include/seccomp.h'],
+    variables: {},
+    renames: {},
+    links: {},
+    tools: bin('runc', 'github.com/opencontainers/runc'),
+  },
   traefik: {
     kind: 'go',
     minutes: 12,
