@@ -13,6 +13,7 @@ const files = {
   ollama: ['**/*.ollama.test.ts'],
   cluster: ['**/*.cluster.test.ts'],
   extended: ['**/*.extended.test.ts'],
+  machine: ['**/*.machine.test.ts'],
 };
 
 const ofOthers = (...names: (keyof typeof files)[]) => [
@@ -28,7 +29,7 @@ const projects: TestProjectInlineConfiguration[] = [
     test: {
       name: 'unit',
       include: files.unit,
-      exclude: ofOthers('slow', 'npm', 'render', 'ollama', 'cluster', 'extended'),
+      exclude: ofOthers('slow', 'npm', 'render', 'ollama', 'cluster', 'extended', 'machine'),
       testTimeout: 20 * second,
       // Starting a worker takes longer than most files do: each runs many. And they wait more than they compute.
       isolate: false,
@@ -53,7 +54,7 @@ const projects: TestProjectInlineConfiguration[] = [
     test: {
       name: 'render',
       include: files.render,
-      exclude: ofOthers('ollama', 'cluster', 'extended'),
+      exclude: ofOthers('ollama', 'cluster', 'extended', 'machine'),
       globalSetup: ['ci/testing/tools-setup.ts'],
       testTimeout: minute,
     },
@@ -70,6 +71,8 @@ const projects: TestProjectInlineConfiguration[] = [
   },
   // `npm run test:extended`: on the cluster as well, and left out of `npm test`.
   ...(['cluster', 'extended'] as const).map(onCluster),
+  // Likewise, in a machine of its own: no cluster is started on this one.
+  { test: { name: 'machine', include: files.machine, fileParallelism: false } },
 ];
 
 /** One cluster for all of them, and one file at a time, since it has two cores; what mostly waits does so together. */

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { closingLine, type Tally, tally, total } from './tally.ts';
 
 const usual = ['unit', 'slow', 'npm', 'render', 'ollama', 'cluster'];
-const known = [...usual, 'extended'];
+const known = [...usual, 'extended', 'machine'];
 /** Milliseconds that an interrupted project has for its teardown. */
 const grace = 4 * 60_000;
 

@@ -16,7 +16,7 @@ const vitest = await createVitest({
   project: [project],
   watch: false,
   // A line for each test where they take long.
-  reporters: [project === 'cluster' || project === 'extended' ? 'verbose' : 'default'],
+  reporters: [['cluster', 'extended', 'machine'].includes(project) ? 'verbose' : 'default'],
 });
 
 let stopped: string | undefined;

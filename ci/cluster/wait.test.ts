@@ -2,7 +2,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connected, patience, stretched, until } from './wait.ts';
 
 describe('patience', () => {
-  afterEach(() => vi.unstubAllEnvs());
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.useRealTimers();
+  });
 
   it('is 1 unless the environment says otherwise', () => {
     vi.stubEnv('MODEL_MANAGEMENT_PATIENCE', undefined);
@@ -15,16 +18,15 @@ describe('patience', () => {
     expect(() => patience(value)).toThrow(`MODEL_MANAGEMENT_PATIENCE=${value}: not a number from 1 to 100: `);
   });
 
-  it('stretches every wait', async () => {
-    const calls = async () => {
-      let count = 0;
-      expect(await until(50, 10, () => void count++)).toBeUndefined();
-      return count;
-    };
-    vi.stubEnv('MODEL_MANAGEMENT_PATIENCE', '1');
-    const usual = await calls();
+  it('stretches every wait, and what passes between two questions', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] });
     vi.stubEnv('MODEL_MANAGEMENT_PATIENCE', '4');
-    expect(await calls()).toBeGreaterThan(usual);
+    const asked: number[] = [];
+    const start = performance.now();
+    const waiting = until(50, 20, () => void asked.push(performance.now() - start));
+    await vi.runAllTimersAsync();
+    expect(await waiting).toBeUndefined();
+    expect(asked).toEqual([0, 80, 160, 240]);
   });
 });
 

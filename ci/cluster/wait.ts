@@ -3,7 +3,7 @@ const variable = 'MODEL_MANAGEMENT_PATIENCE';
 
 /**
  * How many times as long as usual everything of the cluster may take before it counts as broken: 1 unless the environment
- * says otherwise, as on a machine that is emulated.
+ * says otherwise, as on a kernel that runs as a program.
  */
 export function patience(value = process.env[variable]): number {
   if (!value) return 1;
@@ -19,7 +19,7 @@ export const stretched = (time: number): number => Math.round(time * patience())
 
 /**
  * Calls `check` every `interval` milliseconds until it gives something true, which is given back; else undefined after
- * `timeout`, which is stretched by the machine's patience.
+ * `timeout`. Both are stretched by the machine's patience: a slow one has no time to be asked often.
  */
 export async function until<T>(timeout: number, interval: number, check: () => T | Promise<T>): Promise<T | undefined> {
   const end = performance.now() + stretched(timeout);
@@ -27,7 +27,7 @@ export async function until<T>(timeout: number, interval: number, check: () => T
     const result = await check();
     if (result) return result;
     if (performance.now() > end) return undefined;
-    await new Promise((resolve) => setTimeout(resolve, interval));
+    await new Promise((resolve) => setTimeout(resolve, stretched(interval)));
   }
 }
 
