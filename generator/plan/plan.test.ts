@@ -66,6 +66,23 @@ describe('a plan', () => {
     }
   });
 
+  test('has nodes for a second gateway, which a deployment with two colours brings up', () => {
+    for (const [size, end] of [
+      ['minimum', 'min'],
+      ['maximum', 'max'],
+    ] as const) {
+      const { nodes, usdPerHour } = plan.secondGateway[size];
+      const { pods } = plan.release.workloads.find(({ name }) => name === 'gateway')!;
+      expect(nodes.flatMap(({ pods }) => pods)).toEqual(Array(pods[end]).fill('gateway'));
+      expect(usdPerHour.low).toBeGreaterThan(0);
+    }
+    const section = sectionsOf({ plan, fit: [], prices, budgetUsd: 0 }).find(({ title }) => title.includes('colours'))!;
+    expect(section.rows.slice(1).map((row) => row.slice(0, 2))).toEqual([
+      ['minimum', '3'],
+      ['maximum', '12'],
+    ]);
+  });
+
   test('is within 5% of what no packing is cheaper than', () => {
     for (const purchase of purchases) {
       expect(plan.nodes[purchase].minimum.gapPercent).toBeLessThanOrEqual(5);

@@ -15,7 +15,7 @@ import {
   usdOf,
 } from './purchase.ts';
 import { quietWeek } from './week.ts';
-import type { Release, Workload } from './workload.ts';
+import { type Release, secondGateway, type Workload } from './workload.ts';
 
 const hoursPerWeek = 168;
 
@@ -65,6 +65,8 @@ export interface Plan {
   assumptions: Assumptions;
   nodes: Record<Purchase, Record<'minimum' | 'maximum', NodePlan>>;
   bills: Record<Purchase, Record<Size, Bill>>;
+  /** Nodes on demand for the second gateway of a deployment with two colours, where the others have no room left. */
+  secondGateway: Record<'minimum' | 'maximum', NodePlan>;
   /** The nodes' cost on demand by who causes it; a node's is divided by the largest share that each pod takes of it. */
   servers: { workload: Workload; usd: Record<Size, number> }[];
   models: { model: string; server: string; usd: Record<Size, number> }[];
@@ -98,7 +100,14 @@ export async function planOf(release: Release, prices: Prices, assumptions: Assu
     bills[purchase] = billsOf(release, nodes[purchase], quiet, purchase, prices, assumptions);
   }
   const servers = byWorkload(release, nodes.onDemand, quiet, assumptions);
-  return { environment: release.environment, release, assumptions, nodes, bills, servers, models: byModel(servers) };
+  const second = secondGateway(release);
+  return {
+    ...{ environment: release.environment, release, assumptions, nodes, bills, servers, models: byModel(servers) },
+    secondGateway: {
+      minimum: await nodesOf(second, 'min', prices, 'onDemand'),
+      maximum: await nodesOf(second, 'max', prices, 'onDemand'),
+    },
+  };
 }
 
 async function nodesOf(release: Release, end: 'min' | 'max', prices: Prices, purchase: Purchase): Promise<NodePlan> {

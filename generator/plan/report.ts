@@ -53,6 +53,7 @@ export function sectionsOf({ plan, fit, served, asked, nearest, prices, budgetUs
     billSection(plan, prices),
     partsSection(plan),
     serversSection(plan),
+    deployingSection(plan),
     ...(asked ? [askedSection(asked)] : []),
     ...(nearest ? [nearestSection(nearest, budgetUsd)] : []),
     {
@@ -186,6 +187,24 @@ function serversSection({ servers, models }: Plan): Section {
           `Models that share a server share its cost: ${models.map(({ model, usd: of }) => `${model} $${usd(of.minimum)}`).join(', ')} at the minimum.`,
         ]
       : [],
+  };
+}
+
+function deployingSection({ secondGateway, release }: Plan): Section {
+  const gateway = release.workloads.find(({ name }) => name === 'gateway')!;
+  return {
+    title: 'While a deployment with two colours runs, on demand',
+    rows: [
+      ['pods', 'of the second gateway', 'nodes for it', 'an hour'],
+      ...(['minimum', 'maximum'] as const).map((size) => {
+        const { nodes, usdPerHour } = secondGateway[size];
+        const pods = gateway.pods[size === 'minimum' ? 'min' : 'max'];
+        return [size, String(pods), nodesInWords(nodes), `up to $${usdPerHour.high.toFixed(2)}`];
+      }),
+    ],
+    notes: [
+      'By `npm run deploy -- --strategy blueGreen`, from when it is brought up until the one before is gone. What finds room on the other nodes costs nothing.',
+    ],
   };
 }
 

@@ -140,6 +140,12 @@ function gatewayOf({ gateway: { replicas, resources, autoscaling, scheduling } }
   );
 }
 
+/** What comes to a release while it is deployed with two colours: another gateway, with as many pods as clients need. */
+export const secondGateway = (release: Release): Release => ({
+  ...release,
+  workloads: release.workloads.filter(({ name }) => name === 'gateway'),
+});
+
 const forecasterOf = ({ forecaster }: Values): Workload => serviceOf('forecaster', { min: 1, max: 1 }, forecaster);
 
 /** Pods of the management service by themselves. */
