@@ -7,6 +7,59 @@ async function notes(values: object, options: RenderOptions = {}) {
   return stdout.slice(stdout.indexOf('NOTES:'));
 }
 
+/** What `npm run deploy` writes for as long as it has two gateways. */
+const held = (slot: string, next: string) => {
+  const what = {
+    revision: 1,
+    retiring: [],
+    undo: [],
+    config: '{}',
+    deployment: { template: { metadata: {}, spec: {} } },
+  };
+  return JSON.stringify({ slot, next, ...what });
+};
+
+test.each([
+  [
+    'one colour',
+    { active: 'green' },
+    ['Clients have the gateway green.', 'beside it, as blue,', '--strategy blueGreen'],
+  ],
+  [
+    'a colour on trial',
+    { active: 'blue', held: held('blue', 'green') },
+    ['clients have blue, and green is being tried.', '--strategy blueGreen --values my.yaml\n', '--return\n'],
+  ],
+  [
+    'a colour that clients have',
+    { active: 'green', held: held('blue', 'green') },
+    ['clients have green, and blue is kept for a return.', '--return\n'],
+  ],
+  [
+    'the way back to no colour',
+    { active: 'rolling', held: held('blue', 'rolling') },
+    ['clients have rolling, and blue is kept', '--strategy rolling'],
+  ],
+])(
+  'renders which gateway clients have, the next command and what a second one takes, with %s',
+  async (_, blueGreen, said) => {
+    const gateway = {
+      strategy: 'blueGreen',
+      blueGreen,
+      replicas: { min: 2, max: 6 },
+      resources: { cpu: '250m', memory: '300M' },
+    };
+    const text = await notes(fleet({ a: {} }, {}, { gateway }));
+    for (const words of said) expect(text).toContain(words);
+    expect(text).toContain('npm run deploy -- --env NAME --namespace models --release ');
+    expect(text).toContain('2 – 6 pods with 250m CPU and 300M of memory each.');
+  },
+);
+
+test('omits colours when the strategy is rolling', async () => {
+  expect(await notes(fleet({ a: {} }))).not.toMatch(/npm run deploy|green/);
+});
+
 test('renders each server with its models, and the commands in the namespace of the release', async () => {
   const text = await notes(fleet({ a: {}, packed: { models: ['b', 'c'] }, disabled: { enabled: false } }));
   expect(text).toContain('  a: a\n');
