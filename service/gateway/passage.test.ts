@@ -104,6 +104,26 @@ describe('a request is sent again', () => {
     expect(asked()[0]).toBeLessThanOrEqual(1);
   });
 
+  it('as often as it takes while its replica has fewer slots than the configuration says', async () => {
+    await start({ replicas: [agents[0]!.url], slots: 8 });
+    let busy = false;
+    agents[0]!.answers['/api/chat'] = (response, received) => {
+      if (busy) return full(response, received);
+      busy = true;
+      setTimeout(() => {
+        busy = false;
+        json({})(response, received);
+      }, 20);
+    };
+    // It knows of no other gateway, and says so as soon as it has room.
+    agents[0]!.answers['/slots/large'] = async (response, received) => {
+      await until(() => !busy);
+      json({ reserved: true, shared: false })(response, received);
+    };
+    const answers = await Promise.all(Array.from({ length: 8 }, () => chat()));
+    expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200));
+  });
+
   it('twice at most', async () => {
     await start({ replicas: [agents[0]!.url] });
     agents[0]!.answers['/api/chat'] = (response) => void response.destroy();

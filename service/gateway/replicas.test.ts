@@ -450,6 +450,33 @@ describe('a full replica', () => {
     expect(all.take(4).every((lease) => lease)).toBe(true);
   });
 
+  it('gets no more than it took when nobody else fills it, and one more for each that it has answered', async () => {
+    const all = agents(8, [a]);
+    const leases = all.take(5).map((lease) => lease!);
+    for (const lease of leases.splice(2)) lease.release('full');
+    all.set.acquire('m');
+    all.asked[0]!.answer({ reserved: true, shared: false });
+    await vi.advanceTimersByTimeAsync(0);
+    const room = () => Array.from({ length: 8 }, () => all.set.acquire('m')).filter((lease) => lease !== undefined);
+    expect(room()).toEqual([]);
+    leases[0]!.release('answered');
+    expect(room()).toHaveLength(2);
+  });
+
+  it('gets as many as it has slots again when others filled it', async () => {
+    const all = agents(4, [a]);
+    const [one, other] = all.take(2);
+    other!.release('full');
+    for (const shared of [true, false]) {
+      all.set.acquire('m');
+      await roomsOf(all);
+      all.asked.at(-1)!.answer({ reserved: false, shared });
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    one!.release('answered');
+    expect(all.take(4).every((lease) => lease)).toBe(true);
+  });
+
   it('is asked again for whoever still waits, when it had no room in its time', async () => {
     const all = agents(4, [a]);
     all.set.acquire('m')!.release('full');

@@ -64,6 +64,11 @@ interface Load {
    * ours alone, and takes as many as it has slots.
    */
   granted: number | undefined;
+  /**
+   * Of ours, how many it had when it was found full though no other gateway fills it, and one more for each that it has answered
+   * since: it has fewer slots than we think, as while another version of it comes. Undefined where nothing says so.
+   */
+  most: number | undefined;
   /** Whether it has been asked for its word and not given it yet. */
   asking: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -94,13 +99,15 @@ class Replica {
   mayTake(model: string, slots: number): boolean {
     if (this.ejected || this.gone) return false;
     const load = this.loads.get(model);
-    return !load || (load.inFlight < slots && load.granted !== 0);
+    if (!load) return true;
+    const most = load.granted === undefined ? Math.min(slots, load.most ?? slots) : slots;
+    return load.inFlight < most && load.granted !== 0;
   }
 
   loadOf(model: string): Load {
     const known = this.loads.get(model);
     if (known) return known;
-    const load: Load = { inFlight: 0, granted: undefined, asking: false, timer: undefined };
+    const load: Load = { inFlight: 0, granted: undefined, most: undefined, asking: false, timer: undefined };
     this.loads.set(model, load);
     return load;
   }
@@ -109,7 +116,10 @@ class Replica {
   forget(): void {
     clearTimeout(this.probeTimer);
     Object.assign(this, { ejected: false, failures: 0, probes: 0 });
-    for (const load of this.loads.values()) this.lift(load);
+    for (const load of this.loads.values()) {
+      this.lift(load);
+      load.most = undefined;
+    }
   }
 
   lift(load: Load): void {
@@ -278,11 +288,13 @@ export class ReplicaSet {
     if (result === 'answered') {
       replica.failures = 0;
       replica.probes = 0;
+      if (load.most !== undefined && ++load.most >= this.#slots) load.most = undefined;
     } else if (result === 'failed') {
       replica.failures++;
       if (replica.failures >= failuresToEject && !replica.ejected) this.#eject(replica);
     } else if (result === 'full') {
       load.granted = 0;
+      if (load.inFlight > 0) load.most = load.inFlight;
       this.#askLater(replica, model, load);
     }
   }
@@ -337,6 +349,7 @@ export class ReplicaSet {
     else if (!answer.shared) this.#trust(replica, model, load);
     else {
       load.asking = false;
+      load.most = undefined;
       if (answer.reserved) load.granted = 1;
       this.#askLater(replica, model, load);
       // Without its word too: whoever still waits has it asked again.
