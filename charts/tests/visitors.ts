@@ -14,7 +14,7 @@ export interface Visitors extends Visits {
 }
 
 /** One request; gives its status, or what went wrong. */
-function visit(address: string, model: string, agent: Agent | false): Promise<string> {
+function visit(address: string, model: string, agent: Agent | false, options: object): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const asked = request(`${address}/api/chat`, { method: 'POST', agent }, (answer) => {
     let text = '';
@@ -26,15 +26,20 @@ function visit(address: string, model: string, agent: Agent | false): Promise<st
   });
   asked.on('error', (error) => resolve(`no answer: ${error.message}`));
   const messages = [{ role: 'user', content: 'hello' }];
-  asked.end(JSON.stringify({ model, stream: false, messages, options: { num_predict: 2 } }));
+  asked.end(JSON.stringify({ model, stream: false, messages, options }));
   return promise;
 }
 
 /**
- * Clients that ask a model for short answers, one after the other, until they are stopped: `keeping` of them on connections that they
- * keep, `fresh` on a new one for each request.
+ * Clients that ask a model for answers, short ones unless said, one after the other, until they are stopped: `keeping` of them on
+ * connections that they keep, `fresh` on a new one for each request.
  */
-export function visitors(address: string, model: string, counts: { keeping: number; fresh: number }): Visitors {
+export function visitors(
+  address: string,
+  model: string,
+  counts: { keeping: number; fresh: number },
+  options: object = { num_predict: 2 },
+): Visitors {
   const began = performance.now();
   const visits: Visits = { answered: 0, failed: [] };
   let going = true;
@@ -42,7 +47,7 @@ export function visitors(address: string, model: string, counts: { keeping: numb
     // Bounded in count as well as by the test.
     for (let turn = 0; going && turn < 20_000; turn++) {
       // No more often where they are refused at once than where they are answered.
-      const [problem] = await Promise.all([visit(address, model, agent), sleep(100)]);
+      const [problem] = await Promise.all([visit(address, model, agent, options), sleep(100)]);
       if (problem === '') visits.answered++;
       else visits.failed.push(`${model} at ${Math.round(performance.now() - began)} ms: ${problem.slice(0, 200)}`);
     }

@@ -72,8 +72,12 @@ export function asked(args: string[]): Asked {
   };
 }
 
+/** Exit status after a signal. */
+const interrupted = 130;
+
 async function confirmed(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // One that reads key by key would keep Ctrl-C to itself.
+  const terminal = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
   try {
     return /^y(es)?$/i.test((await terminal.question(`deploy: ${question} [y/N] `)).trim());
   } finally {
@@ -94,11 +98,16 @@ async function main(): Promise<void> {
   // The plugin that shows differences is pinned, and so is the Helm that it is pinned for.
   const env = { ...way.env, ...pick(await toolEnvironment('cluster', 'helm3'), 'PATH', 'HELM_PLUGINS') };
   const place = new Place(accessTo(env, way.context), what.namespace, what.release);
-  await ensureNamespace(place.access, what.namespace);
+  if (!what.return) await ensureNamespace(place.access, what.namespace);
   await using lease = await Lease.take((args, input) => place.kubectl(args, input), `${what.release}-deploy`, step);
   // Whoever interrupts it may go on at once.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => void lease[Symbol.asyncDispose]().finally(() => process.exit(130)));
+    process.once(signal, () => {
+      lease.interrupt();
+      process.exitCode = interrupted;
+      say('deploy: interrupted: given again, it goes on from here');
+      void lease[Symbol.asyncDispose]().finally(() => process.exit());
+    });
   }
   await using folder = await mkdtempDisposable(path.join(tmpdir(), 'model-management-deploy-'));
   let files = 0;
@@ -123,7 +132,10 @@ if (import.meta.main) {
     await main();
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
-    console.error(`deploy: ${message}${code?.startsWith('ERR_PARSE_ARGS') ? `\n${usage}` : ''}`);
-    process.exitCode = 1;
+    // What its tools say of the signal is no news.
+    if (process.exitCode !== interrupted) {
+      console.error(`deploy: ${message}${code?.startsWith('ERR_PARSE_ARGS') ? `\n${usage}` : ''}`);
+      process.exitCode = 1;
+    }
   }
 }

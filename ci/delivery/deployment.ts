@@ -7,6 +7,7 @@ import { mergeValues } from '../../generator/environment.ts';
 import type { Values } from '../../schema/values.ts';
 import { stateOf } from '../cluster/release.ts';
 import type { HelmRelease } from '../doctor/helm-release.ts';
+import type { Metrics } from '../doctor/metrics.ts';
 import { root } from '../tools/paths.ts';
 import { duration } from '../tools/progress.ts';
 import type { Asked } from './deploy.ts';
@@ -14,6 +15,7 @@ import { forward } from './forward.ts';
 import { Gauge } from './gauge.ts';
 import type { Lease } from './lease.ts';
 import type { Place } from './place.ts';
+import { isRolledOut, type Kube, Pods } from './pods.ts';
 import { ask, trial } from './smoke.ts';
 import {
   type BeforeGateway,
@@ -29,7 +31,7 @@ import {
   standOf,
   undone,
 } from './stand.ts';
-import { answers, type Measured, since, verdict, withoutUnknown } from './verdict.ts';
+import { answers, type Measured, packed, since, unpacked, verdict, withoutUnknown } from './verdict.ts';
 
 /** What a deployment is done with. */
 export interface Means {
@@ -54,17 +56,32 @@ interface Given {
   strategy: Strategy;
 }
 
+/** What is watched, and what it is compared with. */
+interface Watched {
+  slot: Slot;
+  /** What was done before the deployment. */
+  usual: Metrics;
+  /** What the pods of the slot had done when they were given to clients. */
+  start: Measured;
+  /** How often containers of its pods had been started anew before. */
+  restarts?: ReadonlyMap<string, number>;
+  /** The gateway before, where it is still there. */
+  held?: BeforeGateway;
+}
+
 const chart = path.join(root, 'charts');
 const nothing: Measured = new Map();
 
 /** The deployment of a release: each step leaves it so that whoever begins anew finds out where it stands. */
 export class Deployment {
   readonly #place: Place;
+  readonly #pods: Pods;
   readonly #means: Means;
   readonly #began = performance.now();
 
   constructor(place: Place, means: Means) {
     this.#place = place;
+    this.#pods = new Pods(place);
     this.#means = means;
   }
 
@@ -81,13 +98,17 @@ export class Deployment {
       if (stand.kind === 'nothing') return this.#install(given);
       if (stand.kind === 'returning') return this.#return(stand, 'it was on its way back');
       if (stand.kind === 'led') {
-        this.#step(`clients have ${stand.before.next} already: going on from there`);
-        await this.#finish(stand.before, nothing, nothing);
+        await this.#goOn(release!, stand.before);
         continue;
       }
       const slot = stand.kind === 'alone' ? stand.slot : stand.before.slot;
       const isRolling = slot === 'rolling' && given.strategy === 'rolling';
-      const unfinished = isRolling ? await this.#means.lease.unfinished() : undefined;
+      if (isRolling && stand.kind === 'tried') {
+        this.#step(`${stand.before.next} goes again: the strategy is to be rolling`);
+        await this.#return(stand, 'it was asked for').catch(unlessWentBack);
+        continue;
+      }
+      const unfinished = isRolling ? (await this.#means.lease.noted()).revision : undefined;
       if (!(await this.#mayChange(given, stand, slot, unfinished))) return;
       if (isRolling && stand.kind === 'alone') return this.#roll(release!, given, unfinished);
       return this.#bringUp(release!, stand, slot, given);
@@ -96,17 +117,23 @@ export class Deployment {
 
   /** Leads clients back to the gateway before, while that is there. */
   async goBack(): Promise<void> {
-    const { stand } = await this.#look();
+    const { release, stand } = await this.#look();
+    if (stand.kind === 'led' && !(await this.#pods.hasReady(stand.before.slot, release!.values.namePrefix))) {
+      const { slot, next } = stand.before;
+      throw new Error(
+        `${slot}: has no ready pod any more, and clients stay with ${next}: deploy to the end, and then the version before`,
+      );
+    }
     if (stand.kind === 'tried' || stand.kind === 'led' || stand.kind === 'returning') {
       return this.#return(stand, 'it was asked for').catch(unlessWentBack);
     }
-    const revision = await this.#means.lease.unfinished();
+    const { revision } = await this.#means.lease.noted();
     if (revision === undefined) {
       throw new Error(
         `${this.#place.release}: no deployment is under way: deploy the version that it is to go back to`,
       );
     }
-    await this.#rollBack(revision, 'it was asked for').catch(unlessWentBack);
+    await this.#rollBackPods(revision, 'it was asked for').catch(unlessWentBack);
   }
 
   async #given(): Promise<Given> {
@@ -180,23 +207,29 @@ export class Deployment {
       ...objects,
     };
     if (retiring.length > 0) this.#step(`kept until clients have ${next}: ${retiring.join(', ')}`);
+    using gauge = new Gauge(this.#place);
+    const usual = await this.#usual(gauge, slot, stand.kind === 'tried');
+    await this.#means.lease.note({ usual: packed(usual) });
     const gateway = { strategy: 'blueGreen', blueGreen: { active: slot, held: JSON.stringify(before) } };
     this.#step(`bringing up ${next} beside ${slot}`);
-    const both = await this.#upgrade([...given.files, await this.#means.file({ ...values, gateway })]);
-    let baseline: Measured;
+    let both: HelmRelease;
     let start: Measured;
-    using gauge = new Gauge(this.#place);
+    try {
+      both = await this.#upgrade([...given.files, await this.#means.file({ ...values, gateway })]);
+    } catch (error) {
+      if (!(await this.#place.isHalfChanged())) throw error;
+      return this.#return({ kind: 'tried', before }, (error as Error).message);
+    }
     try {
       await this.#untilReady(both, next);
       await this.#try(both, next, `${this.#serviceName(both.values)}-preview`);
-      baseline = await gauge.measure(this.#selector(slot));
-      start = await gauge.measure(this.#selector(next));
+      start = await gauge.measure(this.#pods.selector(next));
     } catch (error) {
       return this.#return({ kind: 'tried', before }, (error as Error).message);
     }
     // By the Service alone at first: if it is very bad, it is over before Helm would have got to the end.
     await this.#leadTo(both, next);
-    const reason = await this.#glance(gauge, baseline, start, retiring.length > 0);
+    const reason = await this.#glance(gauge, usual, start, retiring.length > 0);
     if (reason) {
       await this.#leadTo(both, slot);
       this.#step(`clients are led back to ${slot}: ${reason}`);
@@ -204,13 +237,38 @@ export class Deployment {
     }
     await this.#again(both, (values) => ({ ...values, ...lead(values, next) }));
     this.#step(`clients are led to ${next}`);
-    await this.#finish(before, baseline, start);
+    await this.#finish(before, usual, start);
+  }
+
+  /**
+   * What the gateways of a slot did before anything was changed: a new version that makes servers slower does so for them as well.
+   * Of a deployment that was interrupted that is what it has noted.
+   */
+  async #usual(gauge: Gauge, slot: Slot, wasInterrupted: boolean): Promise<Metrics> {
+    const text = wasInterrupted ? (await this.#means.lease.noted()).usual : undefined;
+    return text ? unpacked(text) : since(await gauge.measure(this.#pods.selector(slot)), nothing);
+  }
+
+  /** Goes on with a deployment that was interrupted when clients had the new gateway. */
+  async #goOn(release: HelmRelease, before: BeforeGateway): Promise<void> {
+    const { slot, next } = before;
+    this.#step(`clients have ${next} already: going on from there`);
+    if (await this.#place.get('deployment', slotName(release.values.namePrefix ?? '', slot))) {
+      using gauge = new Gauge(this.#place);
+      return this.#finish(before, await this.#usual(gauge, slot, true), nothing);
+    }
+    // It has been found to be good.
+    return this.#retire(before);
   }
 
   /** Watches the gateway that clients have, and ends the one before; or leads them back. */
-  async #finish(before: BeforeGateway, baseline: Measured, start: Measured): Promise<void> {
-    const reason = await this.#watch(before.next, baseline, start, before);
+  async #finish(before: BeforeGateway, usual: Metrics, start: Measured): Promise<void> {
+    const reason = await this.#watch({ slot: before.next, usual, start, held: before });
     if (reason) return this.#return({ kind: 'led', before }, reason);
+    return this.#retire(before);
+  }
+
+  async #retire(before: BeforeGateway): Promise<void> {
     const { release } = await this.#place.read();
     await this.#again(release!, (values) =>
       mergeValues(
@@ -218,6 +276,7 @@ export class Deployment {
         this.#alone(before.next, before.next === 'rolling' ? 'rolling' : 'blueGreen'),
       ),
     );
+    await this.#means.lease.note({});
     this.#step(`deployed: ${before.next} is alone, and ${before.slot} ends what it has begun`);
   }
 
@@ -229,6 +288,7 @@ export class Deployment {
 
   /** Leads clients back at once, and then the release. Rejects with the reason. */
   async #return(stand: Stand & { before: BeforeGateway }, reason: string): Promise<void> {
+    this.#means.lease.check();
     const { slot, next, revision } = stand.before;
     if (stand.kind === 'led') {
       const { release } = await this.#place.read();
@@ -250,8 +310,7 @@ export class Deployment {
   }
 
   /** Looks at the first requests of clients as often as it can, for a few seconds. */
-  async #glance(gauge: Gauge, before: Measured, start: Measured, isLess: boolean): Promise<string | undefined> {
-    const usual = since(before, nothing);
+  async #glance(gauge: Gauge, usual: Metrics, start: Measured, isLess: boolean): Promise<string | undefined> {
     for (const end = Date.now() + 2000; Date.now() < end; await sleep(50)) {
       const all = since(await gauge.again(start), start);
       const reason = verdict(isLess ? withoutUnknown(all) : all, usual);
@@ -261,43 +320,61 @@ export class Deployment {
   }
 
   async #rollBack(revision: number, reason: string): Promise<void> {
-    await this.#place.helm(['rollback', this.#place.release, String(revision)]);
-    await this.#means.lease.note(undefined);
-    this.#step(`the release is back at revision ${revision}`);
+    await this.#rollBackRelease(revision);
     throw new WentBack(`went back: ${reason}`);
+  }
+
+  async #rollBackRelease(revision: number): Promise<void> {
+    this.#means.lease.check();
+    await this.#place.helm(['rollback', this.#place.release, String(revision)]);
+    await this.#means.lease.note({});
+    this.#step(`the release is back at revision ${revision}`);
+  }
+
+  /** The same where clients have to wait for the pods that are made anew. */
+  async #rollBackPods(revision: number, reason: string): Promise<void> {
+    await this.#rollBackRelease(revision);
+    const { release } = await this.#place.read();
+    const problem = await this.#untilReady(release!, 'rolling').then(
+      () => '',
+      (error: Error) => `; and of revision ${revision}, ${error.message}`,
+    );
+    throw new WentBack(`went back: ${reason}${problem}`);
   }
 
   /** The one gateway, pod by pod. */
   async #roll(release: HelmRelease, given: Given, unfinished: number | undefined): Promise<void> {
     const revision = unfinished ?? release.revision;
     using gauge = new Gauge(this.#place);
-    const baseline = await gauge.measure(this.#selector());
-    await this.#means.lease.note(revision);
-    const now = await this.#upgrade([...given.files, await this.#means.file(this.#alone('rolling', 'rolling'))]);
+    const start = await gauge.measure(this.#pods.selector());
+    const usual = await this.#usual(gauge, 'rolling', unfinished !== undefined);
+    const restarts = await this.#pods.restarts('rolling');
+    await this.#means.lease.note({ revision, usual: packed(usual) });
+    let now: HelmRelease;
+    try {
+      now = await this.#upgrade([...given.files, await this.#means.file(this.#alone('rolling', 'rolling'))]);
+    } catch (error) {
+      if (!(await this.#place.isHalfChanged())) throw error;
+      return this.#rollBackPods(revision, (error as Error).message);
+    }
     this.#step('upgraded: waiting for its pods');
     let reason: string | undefined;
     try {
       await this.#untilReady(now, 'rolling');
       await this.#try(now, 'rolling', this.#serviceName(now.values));
-      reason = await this.#watch('rolling', baseline, baseline);
+      reason = await this.#watch({ slot: 'rolling', usual, start, restarts });
     } catch (error) {
       reason = (error as Error).message;
     }
-    if (reason) return this.#rollBack(revision, reason);
-    await this.#means.lease.note(undefined);
+    if (reason) return this.#rollBackPods(revision, reason);
+    await this.#means.lease.note({});
     this.#step('deployed');
-  }
-
-  /** Selects the gateways of a slot, or all. */
-  #selector(slot?: Slot): string {
-    const all = `app.kubernetes.io/instance=${this.#place.release},app.kubernetes.io/component=gateway`;
-    return slot === undefined ? all : `${all},${colourLabel}=${slot}`;
   }
 
   /** Clients can be kept on a gateway without a colour only if its pods say that they have none. */
   async #checkLabels(slot: Slot): Promise<void> {
     if (slot !== 'rolling') return;
-    const items = await this.#place.list('pods', `${this.#selector()},!${colourLabel}`);
+    const items = await this.#place.list('pods', `${this.#pods.selector()},!${colourLabel}`);
     if (items.length === 0) return;
     throw new Error(
       `${items[0].metadata.name}: has no label ${colourLabel}, being of an older chart: deploy once with --strategy rolling`,
@@ -313,10 +390,7 @@ export class Deployment {
     for (const deadline = Date.now() + ready * 1000; Date.now() < deadline; await sleep(1000)) {
       this.#means.lease.check();
       const all = `app.kubernetes.io/instance=${this.#place.release}`;
-      const [deployments, pods] = await Promise.all([
-        this.#place.list('deployments', all),
-        this.#place.list('pods', this.#selector(slot)),
-      ]);
+      const [deployments, pods] = await Promise.all([this.#place.list('deployments', all), this.#pods.newest(slot)]);
       const wanted = deployments.filter(
         ({ metadata }: Kube) =>
           metadata.name === gateway || metadata.labels['app.kubernetes.io/component'] === 'server',
@@ -348,7 +422,7 @@ export class Deployment {
     using way = await forward(this.#place.where, this.#place.access.env, `service/${service}`, [port]);
     await trial(way.urls[0]!, asked, this.#means.key);
     using gauge = new Gauge(this.#place);
-    const pods = await gauge.measure(this.#selector(slot));
+    const pods = await gauge.measure(this.#pods.selector(slot));
     if (answers(since(pods, nothing)).all < asked.length) throw new Error(`${slot}: its metrics do not count requests`);
     this.#step(`${slot} answers, by way of the Service ${service}: ${asked.join(', ') || 'no model is up'}`);
   }
@@ -358,12 +432,10 @@ export class Deployment {
    * want of clients it asks by itself. After a third of the time those clients that keep their connections to the gateway before
    * are moved over as well, for its pods are replaced, one by one.
    */
-  async #watch(slot: Slot, before: Measured, start: Measured, held?: BeforeGateway): Promise<string | undefined> {
+  async #watch({ slot, usual, start, restarts = new Map(), held }: Watched): Promise<string | undefined> {
     const old = held?.slot;
     const { watch } = this.#means.what;
     using gauge = new Gauge(this.#place);
-    const baseline = before.size > 0 ? before : old ? await gauge.measure(this.#selector(old)) : nothing;
-    const usual = since(baseline, nothing);
     const { release } = await this.#place.read();
     const models = Object.keys(JSON.parse(objectsOf(release!, slot).config).models);
     const service = `service/${this.#serviceName(release!.values)}`;
@@ -383,11 +455,11 @@ export class Deployment {
         void ask(way.urls[0], models[(turn / 5) % models.length]!, this.#means.key).catch(() => {});
       }
       turn++;
-      const all = since(await gauge.measure(this.#selector(slot)), start);
+      const all = since(await gauge.measure(this.#pods.selector(slot)), start);
       // Clients of a model that was taken away are told so, which is no fault of the gateway.
       const now = held && held.retiring.length > 0 ? withoutUnknown(all) : all;
       done = answers(now);
-      const reason = verdict(now, usual) ?? (await this.#illness(slot));
+      const reason = verdict(now, usual) ?? (await this.#pods.illness(slot, restarts));
       if (reason) return reason;
       if (!moved && elapsed() > watch / 3) {
         moved = true;
@@ -399,18 +471,6 @@ export class Deployment {
     }
     this.#step(`${slot} is good: ${done.failed} of ${done.all} requests failed`);
     return undefined;
-  }
-
-  /** Whether pods of a slot are not what they were a moment ago. */
-  async #illness(slot: Slot): Promise<string | undefined> {
-    const items = await this.#place.list('pods', this.#selector(slot));
-    const of = (pod: Kube) => pod.status.containerStatuses ?? [];
-    const dead = items.find((pod: Kube) =>
-      of(pod).some(({ restartCount }: { restartCount: number }) => restartCount > 0),
-    );
-    if (dead) return `${dead.metadata.name}: its container was started anew`;
-    const isThere = items.some((pod: Kube) => of(pod).some(({ ready }: { ready: boolean }) => ready));
-    return isThere ? undefined : 'none of its pods is ready';
   }
 }
 
@@ -425,16 +485,3 @@ function unlessWentBack(error: Error): void {
 const lead = (values: Tree, slot: Slot) => ({
   gateway: mergeValues(values.gateway, { blueGreen: { active: slot } }),
 });
-
-// biome-ignore lint/suspicious/noExplicitAny: what the API gives back is as wide as Kubernetes
-type Kube = any;
-
-/** Whether a Deployment has no pod of another version and at least one that is ready, or is to have none. */
-function isRolledOut({ metadata, spec, status }: Kube): boolean {
-  if (status.observedGeneration !== metadata.generation) return false;
-  const { replicas = 0, updatedReplicas = 0, availableReplicas = 0 } = status;
-  return (
-    spec.replicas === 0 ||
-    (updatedReplicas === replicas && availableReplicas >= Math.min(1, spec.replicas) && updatedReplicas > 0)
-  );
-}

@@ -12,14 +12,23 @@ interface LeaseObject {
 /** Seconds without a sign of life after which a deployment is taken for dead. */
 const seconds = 10;
 
-/** Annotation with the revision to which a rolling deployment goes back, as long as it has not been found to be good. */
+/** Annotations with what is noted of a deployment until it is known to be good or gone. */
 const returnsTo = 'model-management.fineprint.ai/returns-to';
+const usual = 'model-management.fineprint.ai/usual';
+
+/** What is to be known of how it was before a deployment. */
+export interface Note {
+  /** The revision to which a rolling deployment goes back. */
+  revision?: number | undefined;
+  /** What the gateway did (see `packed` in verdict.ts). */
+  usual?: string | undefined;
+}
 
 const now = () => new Date().toISOString().replace('Z', '000Z');
 
 /**
  * That a release is being deployed, for all to see: a Lease beside it, which is renewed as long as the process lives. It also keeps
- * to which revision a rolling deployment returns.
+ * how it was before, for whoever goes on with a deployment that was interrupted.
  */
 export class Lease implements AsyncDisposable {
   readonly #kubectl: Kubectl;
@@ -65,9 +74,14 @@ export class Lease implements AsyncDisposable {
     return new Lease(kubectl, name, me);
   }
 
-  /** Throws once another process has taken the Lease, as after a long pause of this one. */
+  /** Throws once another process has taken the Lease, as after a long pause of this one, or this one was interrupted. */
   check(): void {
     if (this.#lost) throw this.#lost;
+  }
+
+  /** Has this process begin nothing any more: what fails now fails because its tools were interrupted as well. */
+  interrupt(): void {
+    this.#lost ??= new Error('interrupted');
   }
 
   async #patch(...changes: object[]): Promise<void> {
@@ -90,19 +104,19 @@ export class Lease implements AsyncDisposable {
     }
   }
 
-  /** The revision to which an unfinished rolling deployment returns. */
-  async unfinished(): Promise<number | undefined> {
+  /** What is noted of a deployment that is not finished. */
+  async noted(): Promise<Note> {
     const { metadata } = JSON.parse(
       await this.#kubectl(['get', 'lease', this.#name, '--output', 'json']),
     ) as LeaseObject;
-    const text = metadata.annotations?.[returnsTo];
-    return text ? Number(text) : undefined;
+    const { [returnsTo]: revision, [usual]: done } = metadata.annotations ?? {};
+    return { revision: revision ? Number(revision) : undefined, usual: done || undefined };
   }
 
-  /** Notes that revision, or that the deployment is finished. */
-  async note(revision: number | undefined): Promise<void> {
-    const value = revision === undefined ? '' : String(revision);
-    await this.#patch({ op: 'add', path: '/metadata/annotations', value: { [returnsTo]: value } });
+  /** Notes that instead of what was noted; nothing of a deployment that is finished. */
+  async note(note: Note): Promise<void> {
+    const value = { [returnsTo]: String(note.revision ?? ''), [usual]: note.usual ?? '' };
+    await this.#patch({ op: 'add', path: '/metadata/annotations', value });
   }
 
   /** Gives it back, if it is still ours. */

@@ -4,6 +4,20 @@ import type { Secret } from '../doctor/kubernetes.ts';
 import { root } from '../tools/paths.ts';
 import { output, run } from '../tools/run.ts';
 
+interface Revision {
+  name: string;
+  revision: number;
+  status: string;
+}
+
+/**
+ * Of revisions, oldest first, the last that was brought to its end, which one that failed was not. A Helm that is killed at its very
+ * end leaves none that is deployed: the one that it has superseded is the last then.
+ */
+export const lastWhole = <T extends { status: string }>(revisions: readonly T[]): T | undefined =>
+  revisions.findLast(({ status }) => status === 'deployed') ??
+  revisions.findLast(({ status }) => status === 'superseded');
+
 /** kubectl and Helm where a release is. */
 export class Place {
   readonly access: Access;
@@ -55,7 +69,7 @@ export class Place {
   }
 
   /** The Secrets in which Helm keeps the revisions of the release, without what is in them, oldest first. */
-  async #revisions(): Promise<{ name: string; revision: number; status: string }[]> {
+  async #revisions(): Promise<Revision[]> {
     const form =
       'jsonpath={range .items[*]}{.metadata.name} {.metadata.labels.version} {.metadata.labels.status}{"\\n"}{end}';
     const text = await this.kubectl(['get', 'secrets', '-l', `owner=helm,name=${this.release}`, '--output', form]);
@@ -74,10 +88,14 @@ export class Place {
     const all = await this.#revisions();
     const pending = all.filter(({ status }) => status.startsWith('pending-'));
     for (const { name } of pending) await this.kubectl(['delete', 'secret', name]);
-    // One that failed was not brought to its end either.
-    const last = all.findLast(({ status }) => status === 'deployed');
+    const last = lastWhole(all);
     if (!last) return { release: undefined, forgotten: pending.length };
     return { release: readRelease((await this.get('secret', last.name)) as Secret), forgotten: pending.length };
+  }
+
+  /** Whether the last upgrade failed, and so may have changed a part of what it was to change. */
+  async isHalfChanged(): Promise<boolean> {
+    return (await this.#revisions()).at(-1)?.status === 'failed';
   }
 
   /** What the values of the release say that the chart's do not. */

@@ -6,6 +6,10 @@ const held = { slot: 'blue', next: 'green', revision: 3, retiring: [], undo: [],
 const release = (strategy: 'rolling' | 'blueGreen', active: Slot, text = '') =>
   ({ values: { gateway: { strategy, blueGreen: { active, held: text } } } }) as HelmRelease;
 const text = JSON.stringify(held);
+/** From no colour to one, and from one to none. */
+const none = { ...held, slot: 'rolling', next: 'blue' };
+const ending = { ...held, next: 'rolling' };
+const [colourless, last] = [none, ending].map((each) => JSON.stringify(each));
 
 describe('where a deployment stands', () => {
   it.each([
@@ -16,8 +20,15 @@ describe('where a deployment stands', () => {
     ['the other colour is there', release('blueGreen', 'blue', text), 'blue', { kind: 'tried', before: held }],
     ['the Service leads to it', release('blueGreen', 'green', text), 'green', { kind: 'led', before: held }],
     ['the Service was led back', release('blueGreen', 'green', text), 'blue', { kind: 'returning', before: held }],
+    [
+      'it was led back to no colour',
+      release('blueGreen', 'blue', colourless),
+      undefined,
+      { kind: 'returning', before: none },
+    ],
+    ['colours are at an end', release('blueGreen', 'rolling', last), undefined, { kind: 'led', before: ending }],
   ])('with %s', (_, of, active, stand) => {
-    expect(standOf(of, { [colourLabel]: active })).toEqual(stand);
+    expect(standOf(of, active === undefined ? {} : { [colourLabel]: active })).toEqual(stand);
   });
 });
 

@@ -48,7 +48,9 @@ export function standOf(release: HelmRelease | undefined, selector: Record<strin
   if (held === '') return { kind: 'alone', slot: active };
   const before: BeforeGateway = JSON.parse(held);
   if (active === before.slot) return { kind: 'tried', before };
-  return { kind: selector?.[colourLabel] === before.slot ? 'returning' : 'led', before };
+  // A rollback that did not get to its end may have led it to all gateways, as it was before there were colours.
+  const leadsTo = selector?.[colourLabel] ?? 'rolling';
+  return { kind: leadsTo === before.slot ? 'returning' : 'led', before };
 }
 
 /** Where the next gateway of a strategy goes. */

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fleet } from '../../charts/tests/fleet.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { testCluster } from '../cluster/testing.ts';
@@ -18,8 +20,10 @@ export interface DeployOptions {
   /** Options of the command, beside those that lead to the fleet. */
   args?: readonly string[];
   env?: Record<string, string>;
-  /** Kills it, without mercy, as soon as it says this. */
+  /** Ends it and all that it runs as soon as it says this, and once this is so; by a signal that leaves it no choice unless said. */
   killAt?: RegExp;
+  killWhen?: () => Promise<boolean>;
+  signal?: NodeJS.Signals;
   /** Told of every line. */
   onLine?: (line: string) => void;
 }
@@ -37,15 +41,22 @@ export async function deployTo(fleet: Fleet, values: ValuesOverrides, options: D
     cwd: root,
     env: { ...process.env, TMPDIR: temporary.path, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own, which a terminal would interrupt and a machine takes down with it.
+    detached: true,
   });
   let said = '';
+  const end = async () => {
+    while (child.exitCode === null && !((await options.killWhen?.()) ?? true)) await sleep(10);
+    if (child.exitCode === null) process.kill(-child.pid!, options.signal ?? 'SIGKILL');
+  };
+  let ended: Promise<void> | undefined;
   const read = (data: Buffer) => {
     said += data;
     for (const line of String(data)
       .split('\n')
       .filter((each) => each.startsWith('deploy: '))) {
       options.onLine?.(line);
-      if (options.killAt?.test(line)) child.kill('SIGKILL');
+      if (options.killAt?.test(line)) ended ??= end();
     }
   };
   child.stdout.on('data', read);
@@ -54,5 +65,45 @@ export async function deployTo(fleet: Fleet, values: ValuesOverrides, options: D
     child.once('error', reject);
     child.once('close', resolve);
   });
+  await ended;
   return { status, said };
+}
+
+const began = performance.now();
+/** For `onLine`: says it with the time, for whoever reads the log of a test. */
+export const tell = (line: string) => console.log(`${Math.round((performance.now() - began) / 1000)} s: ${line}`);
+
+/** The gateways that there are, and which of them the Service leads to. */
+export async function gateways({ namespace }: Fleet): Promise<{ there: string[]; active: string }> {
+  const deployments = await namespace.list('deployments', 'app.kubernetes.io/component=gateway');
+  const service = await namespace.get('service', 'model-management');
+  return {
+    there: deployments.map(({ metadata }) => metadata.name.replace('model-management-', '')).sort(),
+    active: service.spec.selector['model-management.fineprint.ai/colour'] ?? 'all',
+  };
+}
+
+/** Whether Helm is at an upgrade or a rollback of a fleet, or was killed at it. */
+export const pendingRevision = async ({ namespace }: Fleet, kind: 'upgrade' | 'rollback'): Promise<boolean> =>
+  (await namespace.list('secrets', `owner=helm,status=pending-${kind}`)).length > 0;
+
+/**
+ * A version that only clients find out to be bad: it asks for keys, and only the deployment has one. Values over those of a fleet,
+ * and what the deployment has in its environment.
+ */
+export async function refusing({
+  namespace,
+}: Fleet): Promise<{ values: ValuesOverrides; env: Record<string, string> }> {
+  const key = 'a-key-that-clients-do-not-have';
+  const sha256 = createHash('sha256').update(key).digest('hex');
+  await namespace.apply({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'keys' },
+    stringData: { 'keys.json': JSON.stringify({ keys: [{ name: 'deploy', sha256 }] }) },
+  });
+  return {
+    values: { gateway: { apiKeys: { enabled: true, existingSecret: 'keys' } } },
+    env: { MODEL_MANAGEMENT_API_KEY: key },
+  };
 }

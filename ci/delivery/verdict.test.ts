@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Metrics } from '../doctor/metrics.ts';
-import { answers, since, verdict, withoutUnknown } from './verdict.ts';
+import { answers, packed, since, unpacked, verdict, withoutUnknown } from './verdict.ts';
 
 const requests = (ok: number, failed: number, status = '5xx') =>
   `model_request_total{model="a",status="2xx"} ${ok}\nmodel_request_total{model="a",status="${status}"} ${failed}\n`;
@@ -50,4 +50,16 @@ it('leaves out requests for models that are not there, where a model was taken a
     { all: 14, failed: 9 },
     { all: 5, failed: 0 },
   ]);
+});
+
+it('keeps what verdicts are made of in a short text, of all pods together', () => {
+  const one = `${requests(900, 10)}${words(2.5)}other_total{model="a"} 7\n`;
+  const all = since(new Map(['x', 'y'].map((pod) => [pod, of(one)])), new Map());
+  const text = packed(all);
+  expect(text.length).toBeLessThan(400);
+  const back = unpacked(text);
+  expect(answers(back)).toEqual(answers(all));
+  const first = 'model_time_to_first_token_seconds';
+  expect(back.quantile(first, 0.95, { model: 'a' })).toEqual(all.quantile(first, 0.95, { model: 'a' }));
+  expect([back.sum('other_total'), all.sum('other_total')]).toEqual([0, 14]);
 });

@@ -1,3 +1,4 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { unknownModel } from '../../service/shared/metrics.ts';
 import { Metrics } from '../doctor/metrics.ts';
 
@@ -25,6 +26,22 @@ const keyOf = ({ name, labels }: { name: string; labels: Record<string, string> 
 
 const requests = 'model_request_total';
 const firstToken = 'model_time_to_first_token_seconds';
+
+/** What verdicts are made of, as text that is small enough for an annotation: 20 numbers of each model. */
+export function packed(of: Metrics): string {
+  const sums = new Map<string, { name: string; labels: Record<string, string>; value: number }>();
+  for (const { name, labels, value } of of.samples) {
+    if (value === 0 || !(name === requests || name.startsWith(firstToken))) continue;
+    const { model = '', status, le } = labels;
+    const kept = { model, ...(status && { status }), ...(le && { le }) };
+    const key = keyOf({ name, labels: kept });
+    sums.set(key, { name, labels: kept, value: value + (sums.get(key)?.value ?? 0) });
+  }
+  return gzipSync(JSON.stringify([...sums.values()])).toString('base64');
+}
+
+export const unpacked = (text: string): Metrics =>
+  new Metrics(JSON.parse(gunzipSync(Buffer.from(text, 'base64')).toString()));
 
 /** Without the requests for models that are not there, among which are those for a model that was taken away. */
 export const withoutUnknown = (of: Metrics): Metrics =>
