@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { autoscaling } from './autoscaling.ts';
 import { commands } from './commands.ts';
+import { delivery } from './delivery.ts';
 import { gateway } from './gateway.ts';
 import { idleUnload } from './idle-unload.ts';
 import { karpenter } from './karpenter.ts';
@@ -17,6 +18,7 @@ import { table } from './table.ts';
 const benchmarks: Record<string, Benchmark> = {
   autoscaling,
   commands,
+  delivery,
   gateway,
   karpenter,
   'idle-unload': idleUnload,

@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
+import type { Cluster } from '../../ci/cluster/cluster.ts';
+import { isReady, type Namespace, newNamespace, type Resource } from '../../ci/cluster/namespace.ts';
 import { runInNode } from '../../ci/cluster/node.ts';
 import { overlay } from '../../ci/cluster/release.ts';
-import { isReady, type Namespace, type Resource, testCluster, testNamespace } from '../../ci/cluster/testing.ts';
+import { type TestCluster, testCluster } from '../../ci/cluster/testing.ts';
 import { requireSystem } from '../../ci/tools/packages.ts';
 import { root } from '../../ci/tools/paths.ts';
 import { type RunOptions, run } from '../../ci/tools/run.ts';
@@ -80,12 +82,14 @@ const testValues: ValuesOverrides = {
 };
 
 /** `await using fleet = await testFleet()`: the release and its namespace are gone at the end of the test. */
-export async function testFleet(): Promise<Fleet> {
-  const namespace = await testNamespace();
-  const { cluster } = namespace;
+export const testFleet = async (): Promise<Fleet> => newFleet(await testCluster());
+
+/** The same on a cluster of one's own, with the images loaded. */
+export async function newFleet(cluster: Cluster & TestCluster): Promise<Fleet> {
+  const namespace = await newNamespace(cluster);
   const folder = mkdtempSync(path.join(tmpdir(), 'fleet-'));
   const labels = { commonLabels: { test: namespace.name } };
-  const base = [overlay(await testCluster()), testValues, labels, { servers: await noServers() }].reduce(
+  const base = [overlay(cluster), testValues, labels, { servers: await noServers() }].reduce(
     (all, one) => mergeValues(all, one) as ValuesOverrides,
   );
   const helmPath = await tool('helm');

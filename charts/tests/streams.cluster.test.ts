@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { nodeName } from '../../ci/cluster/layout.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { drain } from './drain.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 import { load } from './load.ts';
 
@@ -12,28 +12,6 @@ const values = (more: ValuesOverrides = {}): ValuesOverrides =>
   ].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
 
 const gatewayPods = (fleet: Fleet) => fleet.namespace.list('pods', 'app.kubernetes.io/component=gateway');
-
-/**
- * Drains the node of the fleet's pods, and gives what kubectl says. There is no other node for those that replace them: it
- * may be used again as soon as the first has to go, as by then the drain knows whom it waits for.
- */
-async function drain({ namespace, selector }: Fleet): Promise<string> {
-  const { kubectl } = namespace.cluster;
-  const whom = ['--pod-selector', selector, '--delete-emptydir-data', '--ignore-daemonsets'];
-  const draining = kubectl(['drain', nodeName, ...whom, '--timeout=240s'], { timeout: 250_000 });
-  try {
-    await Promise.race([
-      draining,
-      namespace.until('a pod that is evicted', 60, async () => {
-        const pods = await namespace.list('pods', selector);
-        return pods.some(({ metadata }) => metadata.deletionTimestamp);
-      }),
-    ]);
-  } finally {
-    await kubectl(['uncordon', nodeName]);
-  }
-  return draining;
-}
 
 it('loses no stream while servers and gateways are rolled, deleted and drained', { timeout: 600_000 }, async () => {
   await using fleet = await testFleet();

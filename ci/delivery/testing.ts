@@ -6,7 +6,6 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fleet } from '../../charts/tests/fleet.ts';
 import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
-import { testCluster } from '../cluster/testing.ts';
 import { root } from '../tools/paths.ts';
 
 /** How a deployment ended. */
@@ -30,7 +29,7 @@ export interface DeployOptions {
 
 /** `npm run deploy` for a fleet of the tests, with these values over the fleet's own. */
 export async function deployTo(fleet: Fleet, values: ValuesOverrides, options: DeployOptions = {}): Promise<Deployed> {
-  const { name } = await testCluster();
+  const { name } = fleet.namespace.cluster;
   const quiet = { servers: { 'ollama-business': { enabled: false } } };
   const file = fleet.valuesFile(mergeValues(quiet, values) as ValuesOverrides);
   const where = ['--env', 'local', '--name', name, '--namespace', fleet.namespace.name, '--release', 'fleet'];
