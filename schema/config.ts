@@ -95,9 +95,21 @@ export interface BackupConfig {
    * @maxItems 100
    */
   secrets: ObjectName[];
+  /**
+   * What is kept of the objects of the release, by resource of the API.
+   * @maxItems 100
+   */
+  resources: ResourceName[];
   /** Name of the ConfigMap that says how the last backup went. */
   statusConfigMap: ObjectName;
 }
+
+/**
+ * A resource of the API in the plural, after its group and version, such as `apps/v1/deployments`; those of the core have no group.
+ * @pattern ^([a-z0-9.-]+/)?v[0-9a-z]+/[a-z]+$
+ * @maxLength 253
+ */
+export type ResourceName = string;
 
 /**
  * A URL without a path.

@@ -20,6 +20,57 @@
 {{- end -}}
 {{- end -}}
 
+{{/*
+What of the API a copy has: the resources of every kind that the chart makes with these values, but of Secrets, which it makes none of.
+Takes the root; gives JSON, a list of such as `apps/v1/deployments`.
+*/}}
+{{- define "model-management.backupResources" -}}
+{{- include "model-management.resolve" . -}}
+{{- $values := .Values -}}
+{{- $core := list "services" "configmaps" "serviceaccounts" "persistentvolumeclaims" -}}
+{{- if $values.limitRange.enabled }}{{ $core = append $core "limitranges" }}{{ end -}}
+{{- if $values.resourceQuota.enabled }}{{ $core = append $core "resourcequotas" }}{{ end -}}
+{{- $batch := list "cronjobs" -}}
+{{- if include "model-management.sharedBuilds" . | fromJsonArray }}{{ $batch = append $batch "jobs" }}{{ end -}}
+{{- $network := list "ingresses" -}}
+{{- if $values.networkPolicy.enabled }}{{ $network = append $network "networkpolicies" }}{{ end -}}
+{{- $all := dict
+      "v1" $core
+      "apps/v1" (list "deployments")
+      "autoscaling/v2" (list "horizontalpodautoscalers")
+      "batch/v1" $batch
+      "networking.k8s.io/v1" $network
+      "policy/v1" (list "poddisruptionbudgets")
+      "rbac.authorization.k8s.io/v1" (list "roles" "rolebindings") -}}
+{{- $gatewayApi := list -}}
+{{- if and $values.ingress.enabled (eq $values.ingress.kind "httpRoute") -}}
+{{- $gatewayApi = append $gatewayApi "httproutes" -}}
+{{- if $values.ingress.gateway.create }}{{ $gatewayApi = append $gatewayApi "gateways" }}{{ end -}}
+{{- end -}}
+{{- $prometheus := list -}}
+{{- if eq $values.monitoring.scrape.method "podMonitor" }}{{ $prometheus = append $prometheus "podmonitors" }}{{ end -}}
+{{- if eq $values.monitoring.rules.delivery "prometheusRule" }}{{ $prometheus = append $prometheus "prometheusrules" }}{{ end -}}
+{{- $claims := list -}}
+{{- range $values.resolved }}{{ if include "model-management.gpuIsClaim" .server }}{{ $claims = list "resourceclaimtemplates" }}{{ end }}{{ end -}}
+{{- $policies := ternary $values.networkPolicy.engine "" $values.networkPolicy.enabled -}}
+{{- $custom := dict
+      "gateway.networking.k8s.io/v1" $gatewayApi
+      "external-secrets.io/v1" (ternary (list "externalsecrets") list $values.externalSecrets.enabled)
+      "monitoring.coreos.com/v1" $prometheus
+      "grafana.integreatly.org/v1beta1" (ternary (list "grafanadashboards") list (eq $values.monitoring.dashboards.delivery "grafanaDashboard"))
+      "keda.sh/v1alpha1" (ternary (list "scaledobjects") list (eq $values.autoscaling.engine "keda"))
+      "autoscaling.k8s.io/v1" (ternary (list "verticalpodautoscalers") list $values.autoscaling.recommendations)
+      "inference.networking.k8s.io/v1" (ternary (list "inferencepools") list $values.inferencePool.enabled)
+      "cilium.io/v2" (ternary (list "ciliumnetworkpolicies") list (eq $policies "cilium"))
+      "networking.k8s.aws/v1alpha1" (ternary (list "applicationnetworkpolicies") list (eq $policies "eksAutoMode"))
+      "resource.k8s.io/v1" $claims -}}
+{{- $names := list -}}
+{{- range $api, $resources := merge $all $custom -}}
+{{- range $resources }}{{ $names = append $names (printf "%s/%s" $api .) }}{{ end -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
 {{/* Configuration of a backup (BackupConfig in schema/config.ts). Takes the root; gives JSON. */}}
 {{- define "model-management.backupConfig" -}}
 {{- include "model-management.resolve" . -}}
@@ -40,6 +91,7 @@
       "pulled" (uniq $pulled | sortAlpha)
       "baseModels" .Values.backup.baseModels
       "secrets" (uniq $secrets | sortAlpha)
+      "resources" (include "model-management.backupResources" . | fromJsonArray)
       "statusConfigMap" (include "model-management.backupStatusName" .)) -}}
 {{- end -}}
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { withRemovals } from '../../ci/delivery/restored-values.ts';
 import { chartSchema, chartValues } from '../../ci/testing/chart.ts';
 import { parseConfig } from '../../service/shared/config.ts';
+import type { KubeObject } from './kinds.ts';
 import { fleet, mistakes, model, render } from './render.ts';
 
 const on = { enabled: true, existingSecret: 'repository-keys' };
@@ -70,6 +71,7 @@ describe('backups', () => {
       pulled: ['mirror:5000/library/base:1'],
       baseModels: false,
       secrets: ['keys', 'pull', 'repository-keys', 'tls'],
+      resources: expect.arrayContaining(['v1/services', 'apps/v1/deployments']),
       statusConfigMap: 'x-model-management-backup-status',
     });
     expect(rendered.get('ConfigMap', 'x-model-management-backup-status').data).toBeUndefined();
@@ -95,8 +97,11 @@ describe('backups', () => {
       'list deployments',
       'list horizontalpodautoscalers',
       'list ingresses',
+      'list limitranges',
       'list persistentvolumeclaims',
       'list poddisruptionbudgets',
+      'list pods',
+      'list resourcequotas',
       'list rolebindings',
       'list roles',
       'list serviceaccounts',
@@ -107,6 +112,87 @@ describe('backups', () => {
     expect([subjects[0]!.name, roleRef.name]).toEqual(['model-management-backup', 'model-management-backup']);
     const { serviceAccountName } = rendered.podTemplates['model-management-backup']!.spec;
     expect(serviceAccountName).toBe('model-management-backup');
+  });
+
+  /** The kinds of a rendering as resources of the API, by group and version. */
+  const kindsOf = ({ objects }: { objects: KubeObject[] }) => {
+    const plural = (kind: string) =>
+      kind
+        .toLowerCase()
+        .replace(/([^aeiou])y$/, '$1ie')
+        .replace(/s$/, 'se')
+        .concat('s');
+    return new Set(objects.map(({ apiVersion, kind }) => `${apiVersion}/${plural(kind)}`));
+  };
+
+  test.each<[string, object]>([
+    ['with nothing more than a backup', {}],
+    [
+      'with an Ingress, network policies and a shared claim',
+      {
+        ingress: { enabled: true, host: 'models.example.com' },
+        networkPolicy: { enabled: true },
+        serverDefaults: { cache: { mode: 'shared' } },
+      },
+    ],
+    [
+      'with an HTTPRoute',
+      { ingress: { enabled: true, host: 'models.example.com', kind: 'httpRoute', gateway: { name: 'g' } } },
+    ],
+    [
+      'with every operator',
+      {
+        ingress: {
+          enabled: true,
+          host: 'models.example.com',
+          kind: 'httpRoute',
+          gateway: { create: true, className: 'c' },
+        },
+        externalSecrets: {
+          enabled: true,
+          secretStoreRef: { name: 'store' },
+          backup: { RESTIC_PASSWORD: { key: 'password' } },
+        },
+        monitoring: {
+          scrape: { method: 'podMonitor' },
+          rules: { delivery: 'prometheusRule' },
+          dashboards: { delivery: 'grafanaDashboard' },
+        },
+        autoscaling: {
+          engine: 'keda',
+          signals: 'demand',
+          prometheusUrl: 'http://prometheus:9090',
+          recommendations: true,
+        },
+        inferencePool: { enabled: true },
+        networkPolicy: {
+          enabled: true,
+          engine: 'cilium',
+          clients: { ingress: null, edge: { podLabels: { app: 'edge' } } },
+          inferenceGateway: { podLabels: { app: 'inference' } },
+        },
+        serverDefaults: { autoscaling: { enabled: true }, gpu: { mode: 'dra' } },
+        servers: { b: { models: ['a'], resources: { gpu: 1 } } },
+      },
+    ],
+    ['on EKS in its auto mode', { networkPolicy: { enabled: true, engine: 'eksAutoMode' } }],
+  ])('copies every kind that the chart makes and may list it, %s', async (_, rest) => {
+    const rendered = await render(of({}, rest));
+    const { data } = rendered.get('ConfigMap', 'model-management-backup');
+    const { resources: copied } = JSON.parse(data['config.json']!) as { resources: string[] };
+    const always = [
+      'autoscaling/v2/horizontalpodautoscalers',
+      'networking.k8s.io/v1/ingresses',
+      'policy/v1/poddisruptionbudgets',
+    ];
+    const made = [...kindsOf(rendered), ...always, 'v1/persistentvolumeclaims'];
+    expect(copied.toSorted()).toEqual([...new Set(made)].toSorted());
+    const { rules } = rendered.get('Role', 'model-management-backup');
+    const listed = rules
+      .filter(({ verbs }) => verbs.includes('list'))
+      .flatMap(({ apiGroups, resources: names }) => names.map((name) => `${apiGroups.join()} ${name}`));
+    const needed = copied.map((each) => each.replace(/^(?:(.+)\/)?[^/]+\/([^/]+)$/, '$1 $2'));
+    expect(listed.toSorted()).toEqual([...needed, ' pods'].toSorted());
   });
 
   test('renders where gateways read how it went, and counts its pod and its claim in the bounds', async () => {

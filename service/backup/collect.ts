@@ -14,21 +14,6 @@ export interface ListedModel {
   size: number | undefined;
 }
 
-/** What of the API is kept: no Secret, and nothing that controllers make of the rest. */
-const resources = [
-  '/api/v1/namespaces/NS/services',
-  '/api/v1/namespaces/NS/configmaps',
-  '/api/v1/namespaces/NS/serviceaccounts',
-  '/api/v1/namespaces/NS/persistentvolumeclaims',
-  '/apis/apps/v1/namespaces/NS/deployments',
-  '/apis/batch/v1/namespaces/NS/cronjobs',
-  '/apis/autoscaling/v2/namespaces/NS/horizontalpodautoscalers',
-  '/apis/networking.k8s.io/v1/namespaces/NS/ingresses',
-  '/apis/policy/v1/namespaces/NS/poddisruptionbudgets',
-  '/apis/rbac.authorization.k8s.io/v1/namespaces/NS/roles',
-  '/apis/rbac.authorization.k8s.io/v1/namespaces/NS/rolebindings',
-];
-
 export interface Places {
   /** The release's values, as the chart writes them into a file. */
   values: string;
@@ -40,17 +25,21 @@ export interface Places {
 
 /**
  * Fills a folder with what a copy consists of: values.json, release.json, objects.json, models.json, and `files`, which names the
- * files of models that belong to it, each ended by a NUL. Throws where the API server refuses or the folder of models cannot be read.
+ * files of models that belong to it, each ended by a NUL; and `ended`, which names the pods of earlier runs that have. Throws where the API server refuses or the folder of models cannot be read.
  */
 export async function collect(config: BackupConfig, kube: Kube, { values, models, into }: Places): Promise<string> {
   await mkdir(into, { recursive: true });
   const write = (file: string, content: unknown) =>
     writeFile(path.join(into, file), `${JSON.stringify(content, null, 2)}\n`);
-  const { release, chart, namespace, secrets, servers, pulled, baseModels } = config;
+  const { release, chart, namespace, secrets, resources, servers, pulled, baseModels } = config;
   await write('values.json', JSON.parse(await readFile(values, 'utf8')));
   await write('release.json', { release, chart, namespace, secrets });
   const selector = `app.kubernetes.io/instance=${release},app.kubernetes.io/part-of=model-management`;
-  const lists = await Promise.all(resources.map((each) => kube.list(each.replace('/NS/', `/${namespace}/`), selector)));
+  const paths = resources.map((each) => {
+    const [, api, name] = /^(.+)\/(.+)$/.exec(each)!;
+    return `${api!.includes('/') ? '/apis' : '/api'}/${api}/namespaces/${namespace}/${name}`;
+  });
+  const lists = await Promise.all(paths.map((each) => kube.list(each, selector)));
   const objects = lists.flat().map(kept);
   await write('objects.json', objects);
   const listed = (await Promise.all(Object.entries(servers).map(([server, url]) => modelsOf(server, url)))).flat();
@@ -59,12 +48,24 @@ export async function collect(config: BackupConfig, kube: Kube, { values, models
     ? selected(await storedModels(models), pulled, baseModels)
     : { models: [], files: [] };
   await writeFile(path.join(into, 'files'), files.map((file) => `${path.join(models ?? '/', file)}\0`).join(''));
+  const ofBackups = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=backup`;
+  const own = await kube.list(`/api/v1/namespaces/${namespace}/pods`, ofBackups);
+  await writeFile(
+    path.join(into, 'ended'),
+    own
+      .filter(hasEnded)
+      .map(({ metadata }) => `${metadata.name}\n`)
+      .join(''),
+  );
   const silent = listed.filter(({ digest }) => digest === undefined);
   return (
     `${objects.length} objects and the names of ${listed.length - silent.length} models, and ${chosen.length} models themselves` +
     silent.map(({ server }) => `; ${server} did not say which it has`).join('')
   );
 }
+
+/** Whether nothing of a pod runs any more, by the word of its kubelet: one that is to be deleted may. */
+const hasEnded = ({ status }: KubeObject) => ['Succeeded', 'Failed'].includes((status as { phase: string }).phase);
 
 /** An object as somebody would write it: without what the cluster knows of it. */
 function kept({ status: _status, metadata, ...object }: KubeObject): KubeObject {

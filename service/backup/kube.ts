@@ -22,24 +22,30 @@ export class Kube implements AsyncDisposable {
     this.#client = connectTo(api, patienceMs);
   }
 
-  /** The objects of a resource, such as `/apis/apps/v1/namespaces/NS/deployments`, by a label selector. */
+  /**
+   * The objects of a resource, such as `/apis/apps/v1/namespaces/NS/deployments`, by a label selector; none where the API server does
+   * not know it.
+   */
   async list(path: string, labelSelector: string): Promise<KubeObject[]> {
-    const { apiVersion, kind, items } = await this.#request('GET', path, { labelSelector });
+    const answer = await this.#request('GET', path, { labelSelector });
+    if (!answer) return [];
+    const { apiVersion, kind, items } = answer;
     const each = { apiVersion: apiVersion!, kind: kind!.replace(/List$/, '') };
     return (items as KubeObject[]).map((item) => ({ ...each, ...item }));
   }
 
   /** Changes an object by a merge patch. */
   async patch(path: string, change: object): Promise<void> {
-    await this.#request('PATCH', path, {}, change);
+    if (!(await this.#request('PATCH', path, {}, change))) throw new Error(`${path}: not there`);
   }
 
+  /** Gives nothing where there is no such path. */
   async #request(
     method: 'GET' | 'PATCH',
     path: string,
     query: Record<string, string>,
     body?: object,
-  ): Promise<KubeObject> {
+  ): Promise<KubeObject | undefined> {
     const { statusCode, body: answer } = await this.#client.request({
       method,
       path,
@@ -51,6 +57,7 @@ export class Kube implements AsyncDisposable {
       ...(body && { body: JSON.stringify(body) }),
     });
     const text = await answer.text();
+    if (statusCode === 404) return undefined;
     if (statusCode === 200) return JSON.parse(text) as KubeObject;
     throw new Error(`${path}: the API server says ${statusCode}: ${text.slice(0, 300)}`);
   }
