@@ -1,46 +1,79 @@
+import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { resticImage } from '../../ci/cluster/images.ts';
+import { runInNode } from '../../ci/cluster/node.ts';
 import { testCluster, testNamespace } from '../../ci/cluster/testing.ts';
-import { root } from '../../ci/tools/paths.ts';
-import { output } from '../../ci/tools/run.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
-import { addressIn, backUp, backupValues, passwordSecret, restoreArguments, retainedDisk } from './copies.ts';
-import { testFleet, tinyServer } from './fleet.ts';
+import { requireSystem } from '../../ci/tools/packages.ts';
+import {
+  answersIn,
+  backUp,
+  copiedFleet,
+  endOfBackup,
+  keysOf,
+  loadedRestic,
+  restoreInto,
+  startBackup,
+} from './backups.ts';
+import { testFleet } from './fleet.ts';
 
-/** What a model says without chance. */
-async function answerOf(address: string, model: string): Promise<string> {
-  const body = JSON.stringify({
-    model,
-    prompt: 'What do you do?',
-    stream: false,
-    options: { temperature: 0, num_predict: 8 },
-  });
-  const answer = await fetch(`${address}/api/generate`, { method: 'POST', body });
-  expect(answer.status).toBe(200);
-  return ((await answer.json()) as { response: string }).response;
+const secret = (password: string) => keysOf({ RESTIC_PASSWORD: password });
+
+/** A disk that outlives the namespaces whose claims are bound to it, as one in the cloud does. */
+async function retainedDisk() {
+  const { kubectl, node } = await testCluster();
+  const name = `copies-${randomBytes(4).toString('hex')}`;
+  const folder = `/run/${name}`;
+  await runInNode(node, ['install', '--directory', '--mode=0777', folder]);
+  const volume = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name },
+    spec: {
+      capacity: { storage: '100Mi' },
+      accessModes: ['ReadWriteOnce'],
+      persistentVolumeReclaimPolicy: 'Retain',
+      storageClassName: name,
+      hostPath: { path: folder },
+    },
+  };
+  await kubectl(['create', '--filename', '-'], { input: JSON.stringify(volume) });
+  return {
+    /** A claim that gets it. */
+    claim: {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'copies' },
+      spec: { accessModes: ['ReadWriteOnce'], storageClassName: name, resources: { requests: { storage: '100Mi' } } },
+    },
+    /** Kills the restic that looks through the repository, with a lock of its own; nothing else of the cluster has one. */
+    killRestic: async () => {
+      await requireSystem(['pgrep']);
+      // A lock that is there when restic is gone is one that it left.
+      const script = `until ls ${folder}/locks | grep -q . && kill -9 $(pgrep --full '^restic .*check'); do sleep 0.02; done
+        ls ${folder}/locks | grep -q .`;
+      await runInNode(node, ['sh', '-c', script]);
+    },
+    /** Whoever claims it next gets it, as it is. */
+    release: () => kubectl(['patch', 'pv', name, '--patch', '{"spec": {"claimRef": null}}']),
+    [Symbol.asyncDispose]: async () => {
+      await kubectl(['delete', 'pv', name, '--wait=false']);
+      await runInNode(node, ['rm', '-r', folder]);
+    },
+  };
 }
 
 it('backs up; and restores into an empty namespace the same models, which give the same answers, after all was lost', async () => {
-  const restic = await resticImage();
-  const cluster = await testCluster();
-  await cluster.loadImages(restic);
-  await using disk = await retainedDisk(cluster);
+  const restic = await loadedRestic();
+  await using disk = await retainedDisk();
   await using restored = await testNamespace();
   let before: string[];
   let from: string;
   {
     await using fleet = await testFleet();
     const { namespace } = fleet;
-    await namespace.apply(disk.claim, passwordSecret('right'));
-    const derived = { models: { two: { system: 'You count.' } } };
-    await fleet.deploy(
-      [tinyServer('one'), tinyServer('two'), derived, backupValues(restic)].reduce(
-        (all, one) => mergeValues(all, one) as ValuesOverrides,
-      ),
-    );
+    await namespace.apply(disk.claim, secret('right'));
+    await fleet.deploy(copiedFleet(restic, { backup: { claim: { existingClaim: 'copies' } } }));
     await Promise.all([fleet.untilReady('ollama-one'), fleet.untilReady('ollama-two'), fleet.untilGateway()]);
-    const address = await fleet.address();
-    before = [await answerOf(address, 'one'), await answerOf(address, 'two')];
+    before = await answersIn(namespace);
 
     const first = await backUp(fleet, 'first');
     expect(first.log).toMatch(/collected \d+ objects and the names of 6 models, and 2 models themselves/);
@@ -50,7 +83,7 @@ it('backs up; and restores into an empty namespace the same models, which give t
     // No Secret is in it, and not all of a claim's models.
     expect(first.log).not.toContain('right');
 
-    await namespace.apply(passwordSecret('wrong'));
+    await namespace.apply(secret('wrong'));
     const second = await backUp(fleet, 'second');
     expect(second.succeeded).toBe(false);
     expect(second.log).toContain('the password is not that of the repository');
@@ -61,15 +94,21 @@ it('backs up; and restores into an empty namespace the same models, which give t
       const metrics = await (await fetch(`http://${gateway.status.podIP}:9090/metrics`)).text();
       return metrics.includes(`backup_last_success_timestamp_seconds ${JSON.parse(data['status.json']).succeeded}\n`);
     });
-    from = `${namespace.name}/fleet`;
+    from = namespace.name;
+
+    // A pod that is killed leaves its lock, and the next does not wait for it.
+    await namespace.apply(secret('right'));
+    await startBackup(fleet, 'torn', 1);
+    await disk.killRestic();
+    const third = await endOfBackup(fleet, 'torn');
+    const pods = await namespace.list('pods', 'batch.kubernetes.io/job-name=torn');
+    expect(pods.map(({ status }) => status.phase).toSorted()).toEqual(['Failed', 'Succeeded']);
+    expect(third.log).toMatch(/backup: done/);
+    expect(third.succeeded).toBe(true);
   }
   // The release, its namespace and the models' claim are gone: what is left is the disk.
   await disk.release();
-  await restored.apply(disk.claim, passwordSecret('right'));
-  const args = restoreArguments(restored, from, restic);
-  const { status, stdout, stderr } = await output('npm', ['run', '--silent', 'restore', '--', ...args], { cwd: root });
-  console.log(`${stderr}${stdout}`);
-  expect([status, stdout.match(/the same$/gm)]).toEqual([0, Array(6).fill('the same')]);
-  const address = await addressIn(restored);
-  expect([await answerOf(address, 'one'), await answerOf(address, 'two')]).toEqual(before);
+  await restored.apply(disk.claim, secret('right'));
+  await restoreInto(restored, from, restic, '--claim', 'copies');
+  expect(await answersIn(restored)).toEqual(before);
 });

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -22,12 +22,14 @@ class Backups {
   readonly #folder = mkdtempDisposableSync(path.join(tmpdir(), 'backup-'));
   readonly repository: string;
   password = 'right';
+  script = script;
 
   constructor(repository = path.join(this.#folder.path, 'repository')) {
     this.repository = repository;
     for (const folder of [this.#backup, this.models]) mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(this.#backup, 'values.json'), '{"namePrefix":"1-"}');
     writeFileSync(path.join(this.#backup, 'files'), '');
+    this.ended();
   }
 
   get #backup(): string {
@@ -67,8 +69,34 @@ class Backups {
     writeFileSync(path.join(this.#backup, 'files'), `${file}\0`);
   }
 
-  run(): Promise<Output> {
-    return output('sh', [script], { env: this.env });
+  /** Names the pods of earlier runs that have ended. */
+  ended(...pods: string[]): void {
+    writeFileSync(path.join(this.#backup, 'ended'), pods.map((pod) => `${pod}\n`).join(''));
+  }
+
+  /** The command of a run on a host that is called as the pod, whose name restic notes in a lock. */
+  #inPod(pod: string): string[] {
+    return ['--uts', 'sh', '-c', `echo ${pod} >/proc/sys/kernel/hostname && exec sh ${this.script}`];
+  }
+
+  run(pod = 'pod'): Promise<Output> {
+    return output('unshare', this.#inPod(pod), { env: this.env });
+  }
+
+  /** Starts a run in a pod of that name and waits until restic has a lock, of which it gives the process. */
+  async locked(pod: string): Promise<{ run: ChildProcess; restic: number }> {
+    const run = spawn('unshare', this.#inPod(pod), { env: this.env, stdio: ['ignore', 'pipe', 'ignore'] });
+    const data = path.join(this.repository, 'data');
+    const before = readdirSync(data, { recursive: true }).length;
+    while (readdirSync(data, { recursive: true }).length === before && run.exitCode === null) await sleep(20);
+    expect(this.locks()).toBe(1);
+    const restic = await output('pgrep', ['--parent', String(run.pid), 'restic']);
+    return { run, restic: Number(restic.stdout) };
+  }
+
+  /** How many locks there are. */
+  locks(): number {
+    return readdirSync(path.join(this.repository, 'locks')).length;
   }
 
   restic(...args: string[]): Promise<string> {
@@ -172,26 +200,74 @@ it('notices a flipped byte, takes nothing away, and leaves the copy unverified',
   expect(await backups.last()).toBe('{"namePrefix":"1-"}');
 });
 
-it('goes on after a run that was killed half way, whose remains it takes away', async () => {
+it('goes on at once after a run that was killed half way, whose lock and remains it takes away', async () => {
   using backups = new Backups();
   await backups.run();
   backups.values('{"namePrefix":"2-"}');
   backups.model('sha256-large', 300_000_000);
-  const killed = spawn('sh', [script], { env: backups.env, stdio: 'ignore' });
-  const temporary = () => readdirSync(path.join(backups.repository, 'data'), { recursive: true }).length;
-  const before = temporary();
-  while (temporary() === before && killed.exitCode === null) await sleep(20);
-  // restic alone, whose shell takes note of its end: as an orphan it might stay a zombie, and its lock that of a process that is there.
-  process.kill(Number(await run('pgrep', ['--parent', String(killed.pid), 'restic'])), 'SIGKILL');
+  const { run: killed, restic } = await backups.locked('pod-1');
+  // All of the pod, as its node does.
+  killed.kill('SIGKILL');
+  process.kill(restic, 'SIGKILL');
   await once(killed, 'close');
   expect(await backups.tags()).toEqual(['verified']);
   expect(await backups.last()).toBe('{"namePrefix":"1-"}');
+  expect(backups.locks()).toBe(1);
 
   backups.model('sha256-small', 1000);
-  const next = await backups.run();
+  backups.ended('pod-0', 'pod-1');
+  const next = await backups.run('pod-2');
   expect([next.status, next.stderr]).toEqual([0, '']);
+  expect(backups.locks()).toBe(0);
   expect(await backups.last()).toBe('{"namePrefix":"2-"}');
   expect(backups.stats.total_size).toBeLessThan(1_000_000);
+});
+
+it('leaves the locks of whoever else may be at the repository, and calls nothing damaged for them', async () => {
+  using backups = new Backups();
+  await backups.run();
+  backups.values('{"namePrefix":"2-"}');
+  backups.model('sha256-large', 300_000_000);
+  const { run: other, restic } = await backups.locked('other');
+  process.kill(restic, 'SIGSTOP');
+  try {
+    backups.ended('pod-0', 'oth');
+    backups.model('sha256-small', 1000);
+    backups.script = path.join(backups.models, 'backup.sh');
+    writeFileSync(backups.script, readFileSync(script, 'utf8').replace('--retry-lock 5m', '--retry-lock 1s'));
+    const { status, stdout } = await backups.run('pod-1');
+    expect([status, stdout]).toEqual([1, expect.stringContaining('somebody else is at the repository')]);
+    expect(stdout).not.toContain('damaged');
+    expect(backups.locks()).toBe(1);
+  } finally {
+    process.kill(restic, 'SIGKILL');
+    await once(other, 'close');
+  }
+});
+
+it('calls nothing damaged where restic itself is killed, as for its memory', async () => {
+  using backups = new Backups();
+  await backups.run();
+  backups.model('sha256-large', 300_000_000);
+  const { run, restic } = await backups.locked('pod-1');
+  let said = '';
+  run.stdout!.on('data', (data) => {
+    said += data;
+  });
+  process.kill(restic, 'SIGKILL');
+  const [status] = await once(run, 'close');
+  expect([status, said]).toEqual([1, expect.stringContaining('restic was killed (status 137)')]);
+});
+
+it('gives up its lock when it is told to end', async () => {
+  using backups = new Backups();
+  await backups.run();
+  backups.model('sha256-large', 300_000_000);
+  const { run } = await backups.locked('pod-1');
+  run.kill('SIGTERM');
+  const [status] = await once(run, 'close');
+  expect([status, backups.locks()]).toEqual([1, 0]);
+  expect(await backups.tags()).toEqual(['verified']);
 });
 
 it('says when the disk is full, and keeps what it had', async () => {
