@@ -23,7 +23,7 @@ export interface Backup {
   claim: BackupClaim;
   /**
    * Name of the Secret whose keys restic gets as its environment: RESTIC_PASSWORD, and what the cloud asks for, such as
-   * AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+   * AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. They are files in /etc/restic as well.
    */
   existingSecret: OptionalObjectName;
   /** How many copies are kept. */

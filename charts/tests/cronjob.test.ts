@@ -49,6 +49,21 @@ describe('backups', () => {
     ]);
   });
 
+  test('renders the keys of its Secret as the environment of restic alone, and as files of it alone', async () => {
+    const { initContainers, containers, volumes } = (await render(of({}))).podTemplates['model-management-backup']!
+      .spec;
+    expect(volumes.filter(({ secret }) => secret)).toEqual([
+      { name: 'secret', secret: { secretName: 'repository-keys' } },
+    ]);
+    const all = [...initContainers!, ...containers];
+    const mounting = all.filter(({ volumeMounts }) => volumeMounts.some(({ name }) => name === 'secret'));
+    expect(mounting).toEqual([
+      expect.objectContaining({ name: 'restic', envFrom: [{ secretRef: { name: 'repository-keys' } }] }),
+    ]);
+    expect(mounting[0]!.volumeMounts).toContainEqual({ name: 'secret', mountPath: '/etc/restic', readOnly: true });
+    expect(all.filter((each) => 'envFrom' in each)).toEqual(mounting);
+  });
+
   test('renders a configuration that the service takes: servers, pulled models, and the names of Secrets', async () => {
     const rest = {
       namePrefix: 'x-',

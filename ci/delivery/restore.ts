@@ -113,7 +113,12 @@ async function inPod(place: Place, what: Asked, script: string, volumes: Volume[
     kind: 'Pod',
     metadata: {
       generateName: 'restore-',
-      labels: { 'app.kubernetes.io/name': 'model-management', 'app.kubernetes.io/component': 'restore' },
+      // Those of a backup's pods: policies that deny everything to everybody let these reach the repository.
+      labels: {
+        'app.kubernetes.io/name': 'model-management',
+        'app.kubernetes.io/instance': what.release,
+        'app.kubernetes.io/component': 'backup',
+      },
     },
     spec: {
       restartPolicy: 'Never',
@@ -130,12 +135,14 @@ async function inPod(place: Place, what: Asked, script: string, volumes: Volume[
           securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
           volumeMounts: [
             { name: 'tmp', mountPath: '/tmp' },
+            { name: 'secret', mountPath: '/etc/restic', readOnly: true },
             ...all.map(({ name, path }) => ({ name, mountPath: path })),
           ],
         },
       ],
       volumes: [
         { name: 'tmp', emptyDir: {} },
+        { name: 'secret', secret: { secretName: what.secret } },
         ...all.map(({ name, claim }) => ({ name, persistentVolumeClaim: { claimName: claim } })),
       ],
     },
