@@ -49,6 +49,12 @@ describe('backups', () => {
     ]);
   });
 
+  test('renders the shared claim as a volume that is not read-only, or a local one would get no group by it', async () => {
+    const { podTemplates } = await render(of({}, {}, { a: { cache: { mode: 'shared' } } }));
+    const claims = podTemplates['model-management-backup']!.spec.volumes.map((each) => each.persistentVolumeClaim);
+    expect(claims).toContainEqual({ claimName: 'model-management-models' });
+  });
+
   test('renders the keys of its Secret as the environment of restic alone, and as files of it alone', async () => {
     const { initContainers, containers, volumes } = (await render(of({}))).podTemplates['model-management-backup']!
       .spec;
