@@ -4,7 +4,7 @@ import { type FamilyName, toolFamily } from '../tools/tools.ts';
 /** Families of tools that the tests of a project call. */
 const families: Record<string, FamilyName[]> = {
   slow: ['gguf', 'cluster'],
-  render: ['backup', 'cluster', 'delivery', 'helm3', 'monitoring', 'policies', 'python'],
+  render: ['azurite', 'backup', 'cluster', 'delivery', 'helm3', 'monitoring', 'policies', 'python', 'stores'],
   ollama: ['ollama', 'clients', 'continue'],
 };
 

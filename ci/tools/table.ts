@@ -300,6 +300,26 @@ export const families = {
     links: {},
     tools: bin('restic', 'github.com/restic/restic'),
   },
+  // Where backups go to, but for a claim: what serves S3, and what stands for Google's storage.
+  stores: {
+    kind: 'go',
+    minutes: 3,
+    packages: ['./rclone', 'tool'],
+    cgo: false,
+    variables: {},
+    renames: {},
+    links: {},
+    tools: {
+      ...bin('rclone', 'github.com/rclone/rclone'),
+      ...bin('fake-gcs-server', 'github.com/fsouza/fake-gcs-server'),
+    },
+  },
+  // What stands for Azure's storage.
+  azurite: {
+    kind: 'npm',
+    minutes: 2,
+    tools: { azurite: { file: 'node_modules/.bin/azurite-blob', module: 'azurite' } },
+  },
   // What the planner's figures of memory are held against.
   gguf: {
     kind: 'go',
