@@ -38,6 +38,7 @@ it('counts what clients are refused while something is done to a fleet, and what
   expect(disturbance.failed.length).toBeGreaterThan(0);
   expect(disturbance.failed[0]).toMatch(/^one at \d+ ms: 503/);
   expect(disturbance.answered).toBeGreaterThan(0);
+  expect(disturbance.pause).toBeGreaterThan(0.2);
   const [, failed] = figuresOf([disturbance]);
   expect(failed).toMatchObject({ aim: '≤ 1 %', met: false });
 });
@@ -49,16 +50,18 @@ it('measures nothing where clients are refused already', async () => {
   await expect(measuring).rejects.toThrow(/^a drain: clients are refused before it: .*503/);
 });
 
-it('has two figures for each of what was done, with an aim where there is one', () => {
+it('has three figures for each of what was done, with an aim where there is one', () => {
   const done = (more: Partial<Disturbance>): Disturbance => ({
-    ...{ what: 'a drain', seconds: 12.34, answered: 400, failed: [] },
+    ...{ what: 'a drain', seconds: 12.34, answered: 400, failed: [], pause: 0.123 },
     ...more,
   });
   expect(figuresOf([done({ aim: 0 }), done({ answered: 396, failed: Array(4).fill('503'), aim: 1 })])).toEqual([
     { what: 'a drain', value: 12.3, unit: 's' },
     { what: 'a drain: 0 of 400 requests failed', value: 0, unit: '%', aim: '≤ 0 %', met: true },
+    { what: 'a drain: longest time without an answer', value: 0.12, unit: 's' },
     { what: 'a drain', value: 12.3, unit: 's' },
     { what: 'a drain: 4 of 400 requests failed', value: 1, unit: '%', aim: '≤ 1 %', met: true },
+    { what: 'a drain: longest time without an answer', value: 0.12, unit: 's' },
   ]);
   const [, one] = figuresOf([done({ failed: ['503'], aim: 0 })]);
   expect(one).toMatchObject({ value: 0.249, met: false });

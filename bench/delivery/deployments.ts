@@ -62,7 +62,7 @@ export async function deployments(cluster: Cluster & TestCluster): Promise<Distu
     say(`bench: ${what.what}`);
     const disturbance = await underLoad(address, 'one', what, work);
     say(
-      `bench: ${disturbance.failed.length} failed${disturbance.failed
+      `bench: ${disturbance.failed.length} failed, ${disturbance.pause.toFixed(2)} s without an answer${disturbance.failed
         .slice(0, 3)
         .map((why) => `\n  ${why}`)
         .join('')}`,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { visitors } from '../../charts/tests/visitors.ts';
+import { type Visits, visitors } from '../../charts/tests/visitors.ts';
 import { atMost, type Figure } from '../measure.ts';
 
 /** What was done to a fleet while clients asked it, and what became of their requests. */
@@ -9,11 +9,32 @@ export interface Disturbance {
   answered: number;
   /** Why requests were not answered. */
   failed: string[];
+  /** The longest time without any answer, in seconds: where nothing takes connections, clients may wait instead of failing. */
+  pause: number;
   /** Percent of the requests that may fail, where that is an aim. */
   aim?: number;
 }
 
 const clients = { keeping: 4, fresh: 2 };
+
+/** Watches how long there is no answer at all, until it is told to stop. */
+function pauses(guests: Visits): () => Promise<number> {
+  let going = true;
+  const watching = (async () => {
+    let [longest, answered, since] = [0, guests.answered, performance.now()];
+    while (going) {
+      await sleep(10);
+      const now = performance.now();
+      longest = Math.max(longest, now - since);
+      if (guests.answered > answered) [answered, since] = [guests.answered, now];
+    }
+    return longest / 1000;
+  })();
+  return () => {
+    going = false;
+    return watching;
+  };
+}
 
 /** Does something to a fleet while clients ask a model of it, and for some time before and after. */
 export async function underLoad(
@@ -24,30 +45,38 @@ export async function underLoad(
   around = 2000,
 ): Promise<Disturbance> {
   const guests = visitors(address, model, clients);
+  let pause: (() => Promise<number>) | undefined;
   try {
     await sleep(around);
     if (guests.failed.length > 0) throw new Error(`${what}: clients are refused before it: ${guests.failed[0]}`);
+    pause = pauses(guests);
     const start = performance.now();
     await work();
     const seconds = (performance.now() - start) / 1000;
     // Some connections outlive what was done by a moment.
     await sleep(around);
+    const longest = await pause();
     const { answered, failed } = await guests.stop();
-    return { what, seconds, answered, failed, ...(aim !== undefined && { aim }) };
+    return { what, seconds, answered, failed, pause: longest, ...(aim !== undefined && { aim }) };
   } finally {
+    await pause?.();
     await guests.stop();
   }
 }
 
-/** Two for each: how long it took, and which part of the requests failed meanwhile. */
+/** Three for each: how long it took, which part of the requests failed meanwhile, and for how long none was answered. */
 export function figuresOf(disturbances: Disturbance[]): Figure[] {
-  return disturbances.flatMap(({ what, seconds, answered, failed, aim }) => {
+  return disturbances.flatMap(({ what, seconds, answered, failed, pause, aim }) => {
     const requests = answered + failed.length;
     const share = {
       what: `${what}: ${failed.length} of ${requests} requests failed`,
       value: Number(((100 * failed.length) / requests).toFixed(3)),
       unit: '%',
     };
-    return [{ what, value: Number(seconds.toFixed(1)), unit: 's' }, aim === undefined ? share : atMost(aim, share)];
+    return [
+      { what, value: Number(seconds.toFixed(1)), unit: 's' },
+      aim === undefined ? share : atMost(aim, share),
+      { what: `${what}: longest time without an answer`, value: Number(pause.toFixed(2)), unit: 's' },
+    ];
   });
 }
