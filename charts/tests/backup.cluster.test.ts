@@ -1,8 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { runInNode } from '../../ci/cluster/node.ts';
 import { testCluster, testNamespace } from '../../ci/cluster/testing.ts';
-import { requireSystem } from '../../ci/tools/packages.ts';
 import {
   answersIn,
   backUp,
@@ -11,59 +8,16 @@ import {
   keysOf,
   loadedRestic,
   restoreInto,
+  retainedDisk,
   startBackup,
 } from './backups.ts';
 import { testFleet } from './fleet.ts';
 
 const secret = (password: string) => keysOf({ RESTIC_PASSWORD: password });
 
-/** A disk that outlives the namespaces whose claims are bound to it, as one in the cloud does. */
-async function retainedDisk() {
-  const { kubectl, node } = await testCluster();
-  const name = `copies-${randomBytes(4).toString('hex')}`;
-  const folder = `/run/${name}`;
-  await runInNode(node, ['install', '--directory', '--mode=0777', folder]);
-  const volume = {
-    apiVersion: 'v1',
-    kind: 'PersistentVolume',
-    metadata: { name },
-    spec: {
-      capacity: { storage: '100Mi' },
-      accessModes: ['ReadWriteOnce'],
-      persistentVolumeReclaimPolicy: 'Retain',
-      storageClassName: name,
-      hostPath: { path: folder },
-    },
-  };
-  await kubectl(['create', '--filename', '-'], { input: JSON.stringify(volume) });
-  return {
-    /** A claim that gets it. */
-    claim: {
-      apiVersion: 'v1',
-      kind: 'PersistentVolumeClaim',
-      metadata: { name: 'copies' },
-      spec: { accessModes: ['ReadWriteOnce'], storageClassName: name, resources: { requests: { storage: '100Mi' } } },
-    },
-    /** Kills the restic that looks through the repository, with a lock of its own; nothing else of the cluster has one. */
-    killRestic: async () => {
-      await requireSystem(['pgrep']);
-      // A lock that is there when restic is gone is one that it left.
-      const script = `until ls ${folder}/locks | grep -q . && kill -9 $(pgrep --full '^restic .*check'); do sleep 0.02; done
-        ls ${folder}/locks | grep -q .`;
-      await runInNode(node, ['sh', '-c', script]);
-    },
-    /** Whoever claims it next gets it, as it is. */
-    release: () => kubectl(['patch', 'pv', name, '--patch', '{"spec": {"claimRef": null}}']),
-    [Symbol.asyncDispose]: async () => {
-      await kubectl(['delete', 'pv', name, '--wait=false']);
-      await runInNode(node, ['rm', '-r', folder]);
-    },
-  };
-}
-
 it('backs up; and restores into an empty namespace the same models, which give the same answers, after all was lost', async () => {
   const restic = await loadedRestic();
-  await using disk = await retainedDisk();
+  await using disk = await retainedDisk(await testCluster());
   await using restored = await testNamespace();
   let before: string[];
   let from: string;
@@ -109,6 +63,8 @@ it('backs up; and restores into an empty namespace the same models, which give t
   // The release, its namespace and the models' claim are gone: what is left is the disk.
   await disk.release();
   await restored.apply(disk.claim, secret('right'));
-  await restoreInto(restored, from, restic, '--claim', 'copies');
+  const said = await restoreInto(restored, from, restic, '--claim', 'copies');
+  console.log(said);
+  expect(said.match(/the same$/gm)).toHaveLength(6);
   expect(await answersIn(restored)).toEqual(before);
 });
