@@ -101,11 +101,13 @@ export function fill(text: string, versions: Map<string, string>): string {
 export async function goBuild(name: string, folder: string, family: GoFamily, parent: string): Promise<Build> {
   const go = await goToolchain();
   const versions = moduleVersions(readFileSync(path.join(folder, 'go.mod'), 'utf8'));
-  const variables = Object.entries(family.variables).map(([symbol, text]) => `-X ${symbol}=${fill(text, versions)}`);
+  const variables = Object.entries(family.variables ?? {}).map(
+    ([symbol, text]) => `-X ${symbol}=${fill(text, versions)}`,
+  );
   const tags = family.tags ? ['-tags', family.tags.join(',')] : [];
   const args = ['build', '-v', '-trimpath', ...tags, '-ldflags', ['-s', '-w', ...variables].join(' ')];
   if (family.cgo) await requireSystem(['gcc', 'g++', '/usr/include/stdio.h', ...(family.headers ?? [])]);
-  const { packages, renames, links, cgo, experiment } = family;
+  const { packages, renames = {}, links = {}, cgo, experiment } = family;
   // A binary that is linked with the system's C libraries runs with those libraries only.
   const compiler = cgo ? (await run('gcc', ['--version'])).split('\n')[0] : '';
   const facts = { go: go.version, arch: process.arch, args, packages, renames, links, cgo, compiler, experiment };

@@ -28,11 +28,11 @@ export interface GoFamily extends FamilyBase {
   /** Of the C libraries that it is linked with. */
   headers?: readonly SystemTool[];
   /** Linker variables; `{module}` stands for the version of that module in go.mod. */
-  variables: Record<string, string>;
+  variables?: Record<string, string>;
   /** What `go build` names otherwise than we do: from → to. */
-  renames: Record<string, string>;
+  renames?: Record<string, string>;
   /** Further names of one file, for what acts by the name it is called by. */
-  links: Record<string, readonly string[]>;
+  links?: Record<string, readonly string[]>;
   /** GOEXPERIMENT, of what does not build without. */
   experiment?: string;
 }
@@ -103,7 +103,6 @@ export const families = {
       'github.com/databus23/helm-diff/v3/cmd.Version': '{github.com/databus23/helm-diff/v3}',
     },
     renames: { helm: 'helm3' },
-    links: {},
     tools: {
       ...bin('helm3', 'helm.sh/helm/v3'),
       ...bin('ct', 'github.com/helm/chart-testing/v3'),
@@ -116,9 +115,6 @@ export const families = {
     minutes: 2,
     packages: ['tool'],
     cgo: false,
-    variables: {},
-    renames: {},
-    links: {},
     tools: {
       ...bin('kube-state-metrics', 'k8s.io/kube-state-metrics/v2'),
       ...bin('alertmanager', 'github.com/prometheus/alertmanager'),
@@ -131,9 +127,6 @@ export const families = {
     minutes: 2,
     packages: ['tool'],
     cgo: false,
-    variables: {},
-    renames: {},
-    links: {},
     tools: bin('kwok', 'sigs.k8s.io/kwok'),
   },
   // What buys such nodes for pods that have none. It does not build with the libraries of any other family.
@@ -142,9 +135,7 @@ export const families = {
     minutes: 3,
     packages: ['tool'],
     cgo: false,
-    variables: {},
     renames: { kwok: 'karpenter-kwok' },
-    links: {},
     tools: bin('karpenter-kwok', 'sigs.k8s.io/karpenter'),
   },
   // It gives what Prometheus records to autoscalers, as external metrics.
@@ -153,9 +144,7 @@ export const families = {
     minutes: 4,
     packages: ['tool'],
     cgo: false,
-    variables: {},
     renames: { adapter: 'prometheus-adapter' },
-    links: {},
     tools: bin('prometheus-adapter', 'sigs.k8s.io/prometheus-adapter'),
   },
   // What reads NetworkPolicies and says who reaches whom, and what enforces them on the cluster. Their libraries are those of helm3.
@@ -164,9 +153,6 @@ export const families = {
     minutes: 2,
     packages: ['./reach', 'tool'],
     cgo: false,
-    variables: {},
-    renames: {},
-    links: {},
     tools: {
       ...bin('reach', 'github.com/mattfenwick/cyclonus'),
       ...bin('kube-router', 'github.com/cloudnativelabs/kube-router/v2'),
@@ -180,7 +166,6 @@ export const families = {
     cgo: false,
     variables: { 'github.com/kedacore/keda/v2/version.Version': '{github.com/kedacore/keda/v2:plain}' },
     renames: { operator: 'keda-operator', adapter: 'keda-adapter' },
-    links: {},
     tools: {
       ...bin('keda-operator', 'github.com/kedacore/keda/v2'),
       ...bin('keda-adapter', 'github.com/kedacore/keda/v2'),
@@ -192,9 +177,6 @@ export const families = {
     minutes: 12,
     packages: ['tool'],
     cgo: false,
-    variables: {},
-    renames: {},
-    links: {},
     tools: bin('external-secrets', 'github.com/external-secrets/external-secrets'),
   },
   // Who serves Ingresses and HTTPRoutes. For extended tests alone.
@@ -205,9 +187,6 @@ export const families = {
     tags: ['seccomp'],
     cgo: true,
     headers: ['/usr/include/seccomp.h'],
-    variables: {},
-    renames: {},
-    links: {},
     tools: bin('runc', 'github.com/opencontainers/runc'),
   },
   traefik: {
@@ -216,8 +195,6 @@ export const families = {
     packages: ['tool'],
     cgo: false,
     variables: { 'github.com/traefik/traefik/v3/pkg/version.Version': '{github.com/traefik/traefik/v3:plain}' },
-    renames: {},
-    links: {},
     tools: bin('traefik', 'github.com/traefik/traefik/v3'),
   },
   ollama: {
@@ -226,8 +203,6 @@ export const families = {
     packages: ['tool'],
     cgo: true,
     variables: { 'github.com/ollama/ollama/version.Version': '{github.com/ollama/ollama:plain}' },
-    renames: {},
-    links: {},
     tools: bin('ollama', 'github.com/ollama/ollama'),
   },
   python: {
@@ -241,8 +216,6 @@ export const families = {
     packages: ['./fake-ollama', './stream-load', 'tool'],
     cgo: false,
     variables: { 'main.Version': '{github.com/tsenart/vegeta/v12}' },
-    renames: {},
-    links: {},
     tools: {
       ...bin('vegeta', 'github.com/tsenart/vegeta/v12'),
       ...bin('fake-ollama', 'model-management/ci/tools/bench'),
@@ -259,8 +232,6 @@ export const families = {
       'sigs.k8s.io/kustomize/api/provenance.version': '{sigs.k8s.io/kustomize/kustomize/v5}',
       'github.com/rhysd/actionlint.version': '{github.com/rhysd/actionlint:plain}',
     },
-    renames: {},
-    links: {},
     tools: {
       ...bin('kustomize', 'sigs.k8s.io/kustomize/kustomize/v5'),
       ...bin('actionlint', 'github.com/rhysd/actionlint'),
@@ -272,9 +243,6 @@ export const families = {
     minutes: 8,
     packages: ['tool'],
     cgo: false,
-    variables: {},
-    renames: {},
-    links: {},
     tools: bin('cosign', 'github.com/sigstore/cosign/v3'),
   },
   // What looks for mistakes in configuration and images. For extended tests and workflows alone, for it takes long.
@@ -284,8 +252,6 @@ export const families = {
     packages: ['tool'],
     cgo: false,
     variables: { 'github.com/aquasecurity/trivy/pkg/version/app.ver': '{github.com/aquasecurity/trivy:plain}' },
-    renames: {},
-    links: {},
     experiment: 'jsonv2',
     tools: bin('trivy', 'github.com/aquasecurity/trivy'),
   },
@@ -296,8 +262,6 @@ export const families = {
     packages: ['tool'],
     cgo: false,
     variables: { 'main.version': '{github.com/restic/restic:plain}' },
-    renames: {},
-    links: {},
     tools: bin('restic', 'github.com/restic/restic'),
   },
   // Where backups go to, but for a claim: what serves S3, and what stands for Google's storage.
@@ -306,9 +270,6 @@ export const families = {
     minutes: 3,
     packages: ['./rclone', 'tool'],
     cgo: false,
-    variables: {},
-    renames: {},
-    links: {},
     tools: {
       ...bin('rclone', 'github.com/rclone/rclone'),
       ...bin('fake-gcs-server', 'github.com/fsouza/fake-gcs-server'),
@@ -326,9 +287,7 @@ export const families = {
     minutes: 1,
     packages: ['./estimate'],
     cgo: false,
-    variables: {},
     renames: { estimate: 'gguf-estimate' },
-    links: {},
     tools: bin('gguf-estimate', 'github.com/gpustack/gguf-parser-go'),
   },
   litellm: {
