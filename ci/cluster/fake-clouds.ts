@@ -45,6 +45,7 @@ export async function startFakeGoogle(host: string): Promise<Store> {
     },
     wrong: { GOOGLE_KEY: tokens.strangeKeyFile },
     refusal: /invalid_grant/,
+    ports: [port, tokens.port],
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
@@ -120,6 +121,7 @@ export async function startFakeAzure(host: string, suffix: string): Promise<Stor
     },
     wrong: { AZURE_ACCOUNT_KEY: Buffer.from('another key').toString('base64') },
     refusal: /Server failed to authenticate the request/,
+    ports: [port],
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -21,6 +21,8 @@ export interface Store extends AsyncDisposable {
   wrong: Record<string, string>;
   /** What restic says of a refusal. */
   refusal: RegExp;
+  /** Where it listens. */
+  ports: number[];
 }
 
 /** A store of a process: a folder for what it keeps, a certificate, and a port of the host. */
@@ -96,6 +98,7 @@ export async function startS3(host: string): Promise<Store> {
     },
     wrong: { AWS_SECRET_ACCESS_KEY: 'another' },
     refusal: /signature we calculated does not match/,
+    ports: [port],
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
