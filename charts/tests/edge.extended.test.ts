@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { createServer, request as overHttp } from 'node:http';
+import { request as overHttp } from 'node:http';
 import { request as overHttps } from 'node:https';
 import { describe, expect, it } from 'vitest';
+import { startOauth2Proxy } from '../../ci/cluster/oauth2-proxy.ts';
 import { startTraefik, type Traefik } from '../../ci/cluster/traefik.ts';
 import { selfSigned } from '../../ci/testing/certificate.ts';
 import { defined } from '../../ci/testing/crds.ts';
@@ -42,15 +43,19 @@ interface Answer {
 }
 
 /** Asks the host at the edge: by HTTPS with what its certificate is trusted by, else by HTTP. */
-function ask(edge: Traefik, route: string, options: { ca?: string; body?: object } = {}): Promise<Answer> {
-  const { ca, body } = options;
+function ask(
+  edge: Traefik,
+  route: string,
+  options: { ca?: string; body?: object; cookie?: string | undefined } = {},
+): Promise<Answer> {
+  const { ca, body, cookie } = options;
   return new Promise((resolve, reject) => {
     const sent = (ca === undefined ? overHttp : overHttps)({
       host: edge.address,
       port: ca === undefined ? edge.ports.http : edge.ports.https,
       path: route,
       method: body ? 'POST' : 'GET',
-      headers: { host, 'content-type': 'application/json' },
+      headers: { host, 'content-type': 'application/json', ...(cookie && { cookie }) },
       timeout: 30_000,
       ...(ca !== undefined && { ca, servername: host }),
     });
@@ -112,28 +117,19 @@ describe.each([
 it('an Ingress asks for a sign-in to the status page, and lets programs through', async () => {
   await using place = await atTheEdge();
   const { fleet, edge, ca } = place;
-  /** Stands in for oauth2-proxy, of which this is all that an ingress controller asks: 202 for who is signed in, else 401. */
-  let signedIn = false;
-  const asked: (string | undefined)[] = [];
-  const proxy = createServer((request, response) => {
-    asked.push(request.url);
-    response.writeHead(signedIn ? 202 : 401).end();
-  });
   const { hostAddress } = fleet.namespace.cluster.node.layout;
-  await new Promise<void>((resolve) => proxy.listen(0, hostAddress, resolve));
-  try {
-    const { port } = proxy.address() as { port: number };
-    const oauth2Proxy = { enabled: true, url: `http://${hostAddress}:${port}/oauth2/auth` };
-    await served(fleet, edge, ca, { kind: 'ingress', className: edge.className, oauth2Proxy });
-    const page = async () => (await ask(edge, '/ui/', { ca })).status;
-    await fleet.namespace.until('a status page behind the sign-in', 60, async () => (await page()) === 401);
-    expect((await chat(edge, ca)).status).toBe(200);
-    expect((await ask(edge, '/ui/data/fleet', { ca })).status).toBe(401);
-    signedIn = true;
-    expect(await page()).toBe(200);
-    expect(new Set(asked)).toEqual(new Set(['/oauth2/auth']));
-  } finally {
-    proxy.closeAllConnections();
-    await new Promise((resolve) => proxy.close(resolve));
-  }
+  await using proxy = await startOauth2Proxy(hostAddress, 'somebody', 'right');
+  await served(fleet, edge, ca, {
+    kind: 'ingress',
+    className: edge.className,
+    oauth2Proxy: { enabled: true, url: proxy.url },
+  });
+  const page = async (cookie?: string) => (await ask(edge, '/ui/', { ca, cookie })).status;
+  await fleet.namespace.until('a status page behind the sign-in', 60, async () => (await page()) === 401);
+  expect((await chat(edge, ca)).status).toBe(200);
+  expect((await ask(edge, '/ui/data/fleet', { ca })).status).toBe(401);
+  expect(await proxy.signIn('somebody', 'wrong')).toBeUndefined();
+  const cookie = await proxy.signIn('somebody', 'right');
+  expect(await page(cookie)).toBe(200);
+  expect(await page(`${cookie!.slice(0, -8)}AAAAAAAA`)).toBe(401);
 });

@@ -8,14 +8,15 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { tool } from '../tools/tools.ts';
-import { type Ground, prepareStore, type Store } from './stores.ts';
+import { type Outside, prepareOutside } from './outside.ts';
+import type { Store } from './stores.ts';
 
 /**
  * Stands for Google's storage, which is asked without a look at who asks (fake-gcs-server), and for its server of tokens, which gives
  * one for what a service account's key has signed.
  */
 export async function startFakeGoogle(host: string): Promise<Store> {
-  const ground = await prepareStore(host);
+  const ground = await prepareOutside(host);
   const { port, folder, certificate, key, authority, stack } = ground;
   const buckets = path.join(folder, 'buckets');
   mkdirSync(path.join(buckets, 'copies'), { recursive: true });
@@ -51,7 +52,7 @@ export async function startFakeGoogle(host: string): Promise<Store> {
 }
 
 /** Gives a token for each JWT that the key of its account has signed (RFC 7523), and files of that key and of another. */
-async function startTokens({ host, certificate, key, stack }: Ground) {
+async function startTokens({ host, certificate, key, stack }: Outside) {
   const rsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 });
   const [own, strange] = [rsa(), rsa()];
   const answer = async (asked: IncomingMessage, response: ServerResponse) => {
@@ -103,7 +104,7 @@ export async function startFakeAzure(host: string, suffix: string): Promise<Stor
   const accountKey = Buffer.from('the key of the account').toString('base64');
   const container = 'copies';
   const name = `${account}.blob.${suffix}`;
-  const ground = await prepareStore(host, `DNS:${name}`);
+  const ground = await prepareOutside(host, `DNS:${name}`);
   const { port, folder, certificate, key, authority, stack } = ground;
   const package_ = path.join(path.dirname(path.dirname(await tool('azurite'))), 'azurite/package.json');
   const args = ['--blobHost', host, '--blobPort', `${port}`, '--cert', certificate, '--key', key, '--location', folder];
@@ -128,7 +129,7 @@ export async function startFakeAzure(host: string, suffix: string): Promise<Stor
 
 /** Makes a container, by a request that the key of the account signs. */
 async function makeContainer(
-  { host, port, authority }: Ground,
+  { host, port, authority }: Outside,
   name: string,
   account: string,
   key: string,

@@ -189,6 +189,13 @@ export const families = {
     headers: ['/usr/include/seccomp.h'],
     tools: bin('runc', 'github.com/opencontainers/runc'),
   },
+  'oauth2-proxy': {
+    kind: 'go',
+    minutes: 3,
+    packages: ['tool'],
+    cgo: false,
+    tools: bin('oauth2-proxy', 'github.com/oauth2-proxy/oauth2-proxy/v7'),
+  },
   traefik: {
     kind: 'go',
     minutes: 12,
