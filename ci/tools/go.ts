@@ -106,7 +106,7 @@ export async function goBuild(name: string, folder: string, family: GoFamily, pa
   );
   const tags = family.tags ? ['-tags', family.tags.join(',')] : [];
   const args = ['build', '-v', '-trimpath', ...tags, '-ldflags', ['-s', '-w', ...variables].join(' ')];
-  if (family.cgo) await requireSystem(['gcc', 'g++', '/usr/include/stdio.h', ...(family.headers ?? [])]);
+  if (family.cgo) await requireSystem(['gcc', 'g++', '/usr/include/stdio.h', ...(family.libraries ?? [])]);
   const { packages, renames = {}, links = {}, cgo, experiment } = family;
   // A binary that is linked with the system's C libraries runs with those libraries only.
   const compiler = cgo ? (await run('gcc', ['--version'])).split('\n')[0] : '';

@@ -22,6 +22,7 @@ const packages = {
   nsenter: 'util-linux',
   mount: 'mount',
   '/usr/include/seccomp.h': 'libseccomp-dev',
+  'pkg-config': 'pkg-config',
   '/usr/lib/cni/ptp': 'containernetworking-plugins',
   nft: 'nftables',
   iptables: 'iptables',

@@ -25,8 +25,8 @@ export interface GoFamily extends FamilyBase {
   /** Build tags: of what a tool can do, that which is needed here. */
   tags?: readonly string[];
   cgo: boolean;
-  /** Of the C libraries that it is linked with. */
-  headers?: readonly SystemTool[];
+  /** The C libraries that it is linked with, and what finds them. */
+  libraries?: readonly SystemTool[];
   /** Linker variables; `{module}` stands for the version of that module in go.mod. */
   variables?: Record<string, string>;
   /** What `go build` names otherwise than we do: from → to. */
@@ -186,7 +186,7 @@ export const families = {
     packages: ['tool'],
     tags: ['seccomp'],
     cgo: true,
-    headers: ['/usr/include/seccomp.h'],
+    libraries: ['/usr/include/seccomp.h', 'pkg-config'],
     tools: bin('runc', 'github.com/opencontainers/runc'),
   },
   'oauth2-proxy': {
