@@ -160,16 +160,25 @@ export async function unreadValues(
   const broken = rendered.findIndex(({ manifest }) => manifest === undefined);
   if (broken !== -1) return [`situation ${broken} of ci/lint/values-read.ts does not render: mend it`];
 
+  const found = new Map<string, number>();
   const isRead = async (changes: Case[]) => {
-    // Those first that say anything in its part of the values: it most likely makes a difference there.
+    const prefixes = prefixesOf(changes[0]!.path);
+    // What is near it has most likely made a difference where it will; else those that say anything in its part of the values.
+    const near = prefixes.map((prefix) => found.get(prefix)).find((index) => index !== undefined);
     const part = String(changes[0]!.path[0]);
-    const likely = [...situations.entries()].sort(([, a], [, b]) => Number(part in b) - Number(part in a));
-    for (const [index, situation] of likely) {
-      for (const change of changes) {
-        const { manifest, refusal } = await render(mergeValues(situation, valuesWith([change])));
-        if (manifest !== undefined && manifest !== rendered[index]!.manifest) return true;
-        // One that is there to refuse others says so.
-        if (refusal?.includes(`${change.path.join('.')} is true`)) return true;
+    const likelihood = (index: number) => (index === near ? 2 : Number(part in situations[index]!));
+    const likely = [...situations.keys()].sort((a, b) => likelihood(b) - likelihood(a));
+    // One of two values is another than what is there: more of them seldom tell more.
+    for (const some of [changes.slice(0, 2), changes.slice(2)]) {
+      for (const index of likely) {
+        for (const change of some) {
+          const { manifest, refusal } = await render(mergeValues(situations[index]!, valuesWith([change])));
+          const differs = manifest !== undefined && manifest !== rendered[index]!.manifest;
+          // One that is there to refuse others says so.
+          if (!differs && !refusal?.includes(`${change.path.join('.')} is true`)) continue;
+          for (const prefix of prefixes) found.set(prefix, index);
+          return true;
+        }
       }
     }
     return false;
@@ -196,6 +205,15 @@ function changesByPlace(): Map<string, Case[]> {
   // What comes first fits the rest of the values best: later on there are the longest texts and the largest numbers.
   for (const [name, all] of changes) changes.set(name, all.slice(0, 8));
   return changes;
+}
+
+/** What a path is below, from the nearest on; a server and the defaults of all are one. */
+function prefixesOf(path: Case['path']): string[] {
+  const names = path
+    .join('.')
+    .replace(/^servers\.only\./, 'serverDefaults.')
+    .split('.');
+  return names.slice(1).map((_, index) => names.slice(0, names.length - 1 - index).join('.'));
 }
 
 /** A copy of all values, as a backup has it, is no reading either. */
