@@ -15,10 +15,15 @@ const alive = (pid: number) => {
 
 const nameOf = (pid: number) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
 
-it('ends when the process that started it is killed', async () => {
+it.each([
+  ['TERM', ['sleep', '60']],
+  // It does not end when it is told to.
+  ['KILL', ['env', '--ignore-signal=TERM', 'sleep', '60']],
+])('ends by SIG%s when the process that started it is killed', async (signal, [command, ...args]) => {
   const module = path.join(import.meta.dirname, 'mortal.ts');
   const script = `import { spawnMortal } from ${JSON.stringify(module)};
-    console.log(spawnMortal('sleep', ['60'], { stdio: 'ignore', detached: true }).pid);`;
+    const options = { stdio: 'ignore', detached: true };
+    console.log(spawnMortal(${JSON.stringify(command)}, ${JSON.stringify(args)}, options, ${JSON.stringify(signal)}).pid);`;
   const parent = spawn(process.execPath, ['--input-type=module', '--eval', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -59,7 +59,8 @@ export class Entry implements AsyncDisposable {
     const [command, ...args] = place.command(component);
     const ports = ['--host', '127.0.0.1', '--port', '0', '--metrics-port', '0'];
     args.push('--config', place.inside(this.configFile), ...ports, ...flags);
-    this.#process = spawnMortal(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // Told to end, it would wait for whatever request it has, for as long as an answer may take.
+    this.#process = spawnMortal(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] }, 'KILL');
     this.#process.stderr!.on('data', (text) => {
       this.errors += text;
     });
