@@ -39,6 +39,10 @@ export function mergeValues(base: unknown, over: unknown): unknown {
   return merged;
 }
 
+/** Values over values, the last on top. */
+export const mergedValues = (...values: ValuesOverrides[]): ValuesOverrides =>
+  values.reduce((all, one) => mergeValues(all, one) as ValuesOverrides, {});
+
 /** The least that has to be merged over `base` to give `wanted`. */
 function difference(base: unknown, wanted: unknown): unknown {
   if (!isTree(base) || !isTree(wanted)) return JSON.stringify(base) === JSON.stringify(wanted) ? undefined : wanted;

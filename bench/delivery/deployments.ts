@@ -4,19 +4,19 @@ import type { Cluster } from '../../ci/cluster/cluster.ts';
 import type { TestCluster } from '../../ci/cluster/testing.ts';
 import { type DeployOptions, deployTo, refusing } from '../../ci/delivery/testing.ts';
 import { say } from '../../ci/tools/progress.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { type Disturbance, underLoad } from './under-load.ts';
 
 /** Seconds for which `npm run deploy` watches a new version here. */
 const watched = 12;
 
 const valuesWith = (...more: ValuesOverrides[]): ValuesOverrides =>
-  [
+  mergedValues(
     tinyServer('one', { replicas: { min: 2, max: 3 }, ollama: { parallel: 2 } }),
     // Of one machine's clients, each pod of the gateway gets some.
     { gateway: { replicas: { min: 2, max: 3 }, service: { sessionAffinitySeconds: 0 } } },
     ...more,
-  ].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
+  );
 
 /** A next version of the gateway: what is in the pod has pods replaced, while other configuration reaches them where they are. */
 const version = (milli: number): ValuesOverrides => ({ gateway: { resources: { cpu: `${milli}m` } } });

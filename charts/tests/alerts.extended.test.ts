@@ -11,7 +11,7 @@ import { offerFakeGpus } from '../../ci/cluster/fake-gpus.ts';
 import { type Monitoring, startMonitoring } from '../../ci/cluster/monitoring.ts';
 import { runInNode } from '../../ci/cluster/node.ts';
 import { root } from '../../ci/tools/paths.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { alerts } from '../../generator/monitoring/alerts.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 import { hurriedFiles } from './rules/hurried.ts';
@@ -35,7 +35,7 @@ const tiny = (name: string, server: object = {}, model: object = {}): ValuesOver
 
 const fewRequests = { queue: { depth: 6, waitSeconds: 60 }, alerts: { queueWaitSeconds: 0.05 } };
 /** A server for each kind of fault. */
-const values = [
+const values = mergedValues(
   tiny('busy', {}, { ...fewRequests, objectives: { availablePercent: 99, firstTokenSeconds: 10 } }),
   tiny('down'),
   tiny('ill', { cache: { size: '64Mi', storageClass: 'sized' } }),
@@ -46,7 +46,7 @@ const values = [
   { monitoring: { rules: { delivery: 'configMap' } } } satisfies ValuesOverrides,
   // It never runs: what it would tell is told by the test.
   { backup: { enabled: true, existingSecret: 'none', schedule: '@yearly' } } satisfies ValuesOverrides,
-].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
+);
 const ready = ['busy', 'down', 'ill', 'broken', 'stuck', 'gpu'];
 
 /** What Alertmanager tells a receiver. */

@@ -9,6 +9,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { root } from '../../ci/tools/paths.ts';
 import { type Output, output, run } from '../../ci/tools/run.ts';
 import { toolEnvironment } from '../../ci/tools/tools.ts';
+import { scriptSettings } from './backup-script.ts';
 
 const script = path.join(root, 'charts/files/backup.sh');
 
@@ -47,14 +48,7 @@ class Backups {
       RESTIC_REPOSITORY: this.repository,
       RESTIC_PASSWORD: this.password,
       RESTIC_CACHE_DIR: path.join(this.#folder.path, 'cache'),
-      BACKUP: this.#backup,
-      BACKUP_STATS: path.join(this.#backup, 'stats.json'),
-      BACKUP_RELEASE: 'models/rel',
-      BACKUP_SECRET: 'repository-keys',
-      BACKUP_CHECK_PERCENT: '100',
-      BACKUP_KEEP_DAILY: '1',
-      BACKUP_KEEP_WEEKLY: '0',
-      BACKUP_KEEP_MONTHLY: '0',
+      ...scriptSettings(this.#backup),
     };
   }
 

@@ -7,7 +7,7 @@ import { testCluster } from '../../ci/cluster/testing.ts';
 import { requireSystem } from '../../ci/tools/packages.ts';
 import { root } from '../../ci/tools/paths.ts';
 import { run } from '../../ci/tools/run.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { type Fleet, tinyServer } from './fleet.ts';
 
 /** The Secret of a repository. */
@@ -81,9 +81,7 @@ export function copiedFleet({ repository, tag }: Image, ...more: object[]): Valu
       resources: { cpu: '50m', memory: '256Mi' },
     },
   };
-  return [tinyServer('one'), tinyServer('two'), values, ...more].reduce(
-    (all, one) => mergeValues(all, one) as ValuesOverrides,
-  );
+  return mergedValues(tinyServer('one'), tinyServer('two'), values, ...more);
 }
 
 /** What a model says without chance. */

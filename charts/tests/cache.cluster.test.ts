@@ -4,10 +4,8 @@ import { expect, it } from 'vitest';
 import { buildImage, type Image } from '../../ci/cluster/images.ts';
 import { seed } from '../../ci/cluster/models.ts';
 import { restrictedContainer, restrictedPod, testCluster } from '../../ci/cluster/testing.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues } from '../../generator/environment.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
-
-const merged = (...values: ValuesOverrides[]) => values.reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
 
 it.concurrent('ephemeral: pulls to a claim of the pod, which goes with it', async () => {
   await using fleet = await testFleet();
@@ -23,7 +21,7 @@ it.concurrent('ephemeral: pulls to a claim of the pod, which goes with it', asyn
 
 it.concurrent('shared: one Job pulls for all, the pods wait for it and cannot write', async () => {
   await using fleet = await testFleet();
-  const values = merged(tinyServer('one'), tinyServer('two', { replicas: { min: 2, max: 2 } }), {
+  const values = mergedValues(tinyServer('one'), tinyServer('two', { replicas: { min: 2, max: 2 } }), {
     serverDefaults: { cache: { mode: 'shared' } },
     sharedCache: { size: '64Mi' },
   });
@@ -40,7 +38,7 @@ it.concurrent('shared: one Job pulls for all, the pods wait for it and cannot wr
   expect(await fleet.chat('two')).toBeGreaterThan(0);
 
   // Another model of the same server: another Job, that one server rolled, the others left alone.
-  await fleet.deploy(merged(values, { models: { two: { system: 'Again.' } } }));
+  await fleet.deploy(mergedValues(values, { models: { two: { system: 'Again.' } } }));
   await fleet.namespace.until('the new pods of ollama-two', 120, async () => {
     const pods = await fleet.untilReady('ollama-two', 2);
     const specs = await fleet.namespace.kubectl([
@@ -80,7 +78,7 @@ it.concurrent('image: mounts the models from an image, pulls nothing and needs n
   const image = await modelsImage();
   await fleet.namespace.cluster.loadImages(image);
   const cache = { mode: 'image', image: { reference: image.reference } } as const;
-  await fleet.deploy(merged(tinyServer('one', { cache }), tinyServer('two', { cache })));
+  await fleet.deploy(mergedValues(tinyServer('one', { cache }), tinyServer('two', { cache })));
   const [one] = await fleet.untilReady('ollama-one');
   await fleet.untilGateway();
   expect(await fleet.downloadLog(one.metadata.name)).toMatch(/one: one is in the image/);
@@ -100,7 +98,7 @@ async function untilSaid(fleet: Fleet, server: string, words: RegExp): Promise<v
 
 it.concurrent('says in its log that there is no such model', async () => {
   await using fleet = await testFleet();
-  await fleet.deploy(merged(tinyServer('one'), { models: { one: { pull: 'nosuch:1b' } } }));
+  await fleet.deploy(mergedValues(tinyServer('one'), { models: { one: { pull: 'nosuch:1b' } } }));
   await untilSaid(fleet, 'ollama-one', /pulling .*nosuch:1b failed: no such model: .*check models\.\*\.pull/);
 });
 
@@ -143,7 +141,7 @@ it.concurrent('says in its log that there is no space', async () => {
     async () => (await namespace.get('pod', 'filler')).status.phase === 'Succeeded',
   );
   await fleet.deploy(
-    merged(tinyServer('one'), {
+    mergedValues(tinyServer('one'), {
       serverDefaults: { cache: { mode: 'shared' } },
       sharedCache: { existingClaim: 'full' },
     }),
@@ -159,13 +157,13 @@ it.concurrent('says in its log that there is no space', async () => {
 it.concurrent('says in its log that the digest is another', async () => {
   await using fleet = await testFleet();
   const digest = `sha256:${'0'.repeat(64)}`;
-  await fleet.deploy(merged(tinyServer('one'), { models: { one: { digest } } }));
+  await fleet.deploy(mergedValues(tinyServer('one'), { models: { one: { digest } } }));
   await untilSaid(fleet, 'ollama-one', /one: wrong digest: .*tiny:latest has the manifest sha256:[0-9a-f]{64}/);
 });
 
 it.concurrent('says in its log that the registry is out of reach, and goes on trying', async () => {
   await using fleet = await testFleet();
-  await fleet.deploy(merged(tinyServer('one'), { modelRegistry: { host: 'nowhere.invalid' } }));
+  await fleet.deploy(mergedValues(tinyServer('one'), { modelRegistry: { host: 'nowhere.invalid' } }));
   const log = await fleet.namespace.until('a second attempt', 90, async () => {
     const [pod] = await fleet.pods('ollama-one');
     const text = pod ? await fleet.downloadLog(pod.metadata.name) : '';

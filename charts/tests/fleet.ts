@@ -11,7 +11,7 @@ import { requireSystem } from '../../ci/tools/packages.ts';
 import { root } from '../../ci/tools/paths.ts';
 import { type RunOptions, run } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { loadRegistry } from '../../generator/registry.ts';
 import { valuesOf } from '../../generator/values.ts';
 
@@ -49,7 +49,7 @@ export interface Fleet extends AsyncDisposable {
 }
 
 /** Every server of the registry switched off: a test switches on its own. */
-async function noServers(): Promise<ValuesOverrides['servers']> {
+async function noServers(): Promise<NonNullable<ValuesOverrides['servers']>> {
   const names = Object.keys(valuesOf(await loadRegistry()).servers);
   return Object.fromEntries(names.map((name) => [name, { enabled: false }]));
 }
@@ -89,9 +89,7 @@ export async function newFleet(cluster: Cluster & TestCluster): Promise<Fleet> {
   const namespace = await newNamespace(cluster);
   const folder = mkdtempSync(path.join(tmpdir(), 'fleet-'));
   const labels = { commonLabels: { test: namespace.name } };
-  const base = [overlay(cluster), testValues, labels, { servers: await noServers() }].reduce(
-    (all, one) => mergeValues(all, one) as ValuesOverrides,
-  );
+  const base = mergedValues(overlay(cluster), testValues, labels, { servers: await noServers() });
   const helmPath = await tool('helm');
   const helm = (args: readonly string[], options: RunOptions = {}) =>
     run(helmPath, ['--namespace', namespace.name, ...args], { env: cluster.env, ...options });

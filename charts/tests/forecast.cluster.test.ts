@@ -4,7 +4,7 @@ import { startExternalMetrics } from '../../ci/cluster/external-metrics.ts';
 import { type Monitoring, startMonitoring } from '../../ci/cluster/monitoring.ts';
 import { isReady } from '../../ci/cluster/testing.ts';
 import type { PastSeries } from '../../ci/testing/prometheus.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, type ValuesOverrides } from '../../generator/environment.ts';
 import type { FleetEvent } from '../../service/gateway/status/view.ts';
 import { randomFrom } from '../../service/testing/fake-demand.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
@@ -51,7 +51,7 @@ describe('a forecaster', () => {
     fleet = stack.use(await testFleet());
     const { namespace } = fleet;
     const { layout } = namespace.cluster.node;
-    const values = [
+    const values = mergedValues(
       tinyServer('elastic', {
         replicas: { min: 1, max: 2 },
         ollama: { parallel: 2 },
@@ -63,7 +63,7 @@ describe('a forecaster', () => {
         forecaster: { enabled: true, binMinutes: 1, resources: { cpu: '20m', memory: '192Mi' } },
         monitoring: { rules: { delivery: 'configMap' } },
       } satisfies ValuesOverrides,
-    ].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
+    );
     await fleet.deploy(values);
     const scaleDown = { stabilizationWindowSeconds: 10, policies: [{ type: 'Percent', value: 100, periodSeconds: 5 }] };
     const patch = JSON.stringify({ spec: { behavior: { scaleDown } } });

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { nodeName } from '../../ci/cluster/layout.ts';
 import { runInNode } from '../../ci/cluster/node.ts';
 import type { Resource } from '../../ci/cluster/testing.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 
 // It waits for longer than all of the others take: they run meanwhile.
@@ -139,10 +139,7 @@ it.concurrent('gives each pod users of its own, which are nobody on its node', a
   await using fleet = await testFleet();
   const shared = tinyServer('two', { cache: { mode: 'shared' } });
   await fleet.deploy(
-    [tinyServer('one'), shared, { sharedCache: { size: '64Mi' }, userNamespaces: { enabled: true } }].reduce(
-      (all, one) => mergeValues(all, one) as ValuesOverrides,
-      {} as ValuesOverrides,
-    ),
+    mergedValues(tinyServer('one'), shared, { sharedCache: { size: '64Mi' }, userNamespaces: { enabled: true } }),
   );
   const servers = [...(await fleet.untilReady('ollama-one')), ...(await fleet.untilReady('ollama-two'))];
   await fleet.untilGateway();

@@ -10,7 +10,7 @@ import { chartFolder } from '../../ci/testing/chart.ts';
 import { root } from '../../ci/tools/paths.ts';
 import { output } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { alerts } from '../../generator/monitoring/alerts.ts';
 import { labelOfMetric, spotLabels } from '../../generator/monitoring/nodes.ts';
 import { recording } from '../../generator/monitoring/recording.ts';
@@ -19,7 +19,7 @@ import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 import { hurriedFiles } from './rules/hurried.ts';
 
 const servers = ['plain', 'gpu'];
-const values = [
+const values = mergedValues(
   tinyServer('plain', { costPerHour: 0.2 }),
   // Unloaded at once, so that there are loads and unloads to tell of.
   mergeValues(
@@ -35,7 +35,7 @@ const values = [
     // It never runs: what it would tell is told below.
     backup: { enabled: true, existingSecret: 'none', schedule: '@yearly' },
   } satisfies ValuesOverrides,
-].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
+);
 
 /** What has nothing to say of a fleet that is well: nothing was refused or unloaded. */
 const silentWhenWell = {

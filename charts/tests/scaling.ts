@@ -5,7 +5,7 @@ import type { ExternalMetrics } from '../../ci/cluster/external-metrics.ts';
 import { type FakeExporter, startFakeExporter } from '../../ci/cluster/fake-exporters.ts';
 import { type Monitoring, prometheusUrl, startMonitoring } from '../../ci/cluster/monitoring.ts';
 import { type Resource, testCluster } from '../../ci/cluster/testing.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 import { hurriedFiles } from './rules/hurried.ts';
 
@@ -100,7 +100,7 @@ export function scalesOnDemand(engine: Engine): void {
   };
 
   const edge = minuteAfter(120);
-  const values = [
+  const values = mergedValues(
     tinyServer('elastic', { replicas: { min: 1, max: 3 }, ollama: { parallel: 2 }, autoscaling: scaled }),
     tinyServer('zero', { replicas: { min: 0, max: 1 }, autoscaling: scaled }),
     tinyServer('timed', {
@@ -111,7 +111,7 @@ export function scalesOnDemand(engine: Engine): void {
       },
     }),
     { autoscaling: { signals: 'demand' }, monitoring: { rules: { delivery: 'configMap' } } } satisfies ValuesOverrides,
-  ].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
+  );
   const servers = ['ollama-elastic', 'ollama-zero', 'ollama-timed'];
 
   /** When the floor of `timed` was seen to move. */

@@ -5,7 +5,7 @@ import { nodeName } from '../../ci/cluster/layout.ts';
 import type { Resource } from '../../ci/cluster/testing.ts';
 import { numbersFrom } from '../../ci/testing/random.ts';
 import { columns } from '../../ci/tools/columns.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { loadEnvironments } from '../../generator/environments.ts';
 import { interruptionsAMonth, takenBack } from '../../generator/plan/interruptions.ts';
 import { type Plan, planOf, sizes } from '../../generator/plan/plan.ts';
@@ -62,7 +62,7 @@ const standIn = (server: string) => server.replace('ollama-', 'tiny-');
 function tinyFleet({ release }: Plan): ValuesOverrides {
   const small = { cpu: '300m', cpuRequest: '50m', memory: '700M' };
   const servers = release.workloads.filter(({ models }) => models.length > 0);
-  return [
+  return mergedValues(
     ...servers.map(({ name, pods, onDemand }) => {
       const kept = onDemand.min < pods.min ? onDemand.min : 0;
       return tinyServer(standIn(name), {
@@ -75,7 +75,7 @@ function tinyFleet({ release }: Plan): ValuesOverrides {
     // As in the registry.
     { models: { 'tiny-llama': { fallbacks: ['tiny-qwen'] } } },
     { agent: { resources: { cpu: '20m' } }, gateway: { replicas: { min: 2, max: 2 } } },
-  ].reduce<ValuesOverrides>((all, one) => mergeValues(all, one) as ValuesOverrides, {});
+  );
 }
 
 /** Asks for a pod to go with the notice that is left; what a disruption budget holds up goes when the machine does. */

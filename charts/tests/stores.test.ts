@@ -8,6 +8,7 @@ import { temporaryFolder } from '../../ci/testing/project.ts';
 import { root } from '../../ci/tools/paths.ts';
 import { output } from '../../ci/tools/run.ts';
 import { toolEnvironment } from '../../ci/tools/tools.ts';
+import { scriptSettings } from './backup-script.ts';
 
 const host = '127.0.0.1';
 const suffix = 'storage.example.com';
@@ -50,14 +51,7 @@ it.each<[string, () => Promise<Store>]>([
       ...(await toolEnvironment('backup')),
       RESTIC_REPOSITORY: store.repository,
       RESTIC_CACHE_DIR: path.join(folder, 'cache'),
-      BACKUP: backup,
-      BACKUP_STATS: path.join(backup, 'stats.json'),
-      BACKUP_RELEASE: 'models/rel',
-      BACKUP_SECRET: 'repository-keys',
-      BACKUP_CHECK_PERCENT: '100',
-      BACKUP_KEEP_DAILY: '1',
-      BACKUP_KEEP_WEEKLY: '0',
-      BACKUP_KEEP_MONTHLY: '0',
+      ...scriptSettings(backup),
     };
     const right = { RESTIC_PASSWORD: 'right', ...store.credentials };
     const wrong = { ...right, ...store.wrong };

@@ -1,15 +1,15 @@
 import { expect, it } from 'vitest';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { drain } from './drain.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 import { load } from './load.ts';
 
 const values = (more: ValuesOverrides = {}): ValuesOverrides =>
-  [
+  mergedValues(
     tinyServer('one', { replicas: { min: 2, max: 3 }, ollama: { parallel: 2 } }),
     { generationTimeoutSeconds: 60, gateway: { replicas: { min: 2, max: 3 }, service: { sessionAffinitySeconds: 0 } } },
     more,
-  ].reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
+  );
 
 const gatewayPods = (fleet: Fleet) => fleet.namespace.list('pods', 'app.kubernetes.io/component=gateway');
 

@@ -10,15 +10,13 @@ import { previousRelease, previousServiceImage, previousValues } from '../../ci/
 import { root } from '../../ci/tools/paths.ts';
 import { run } from '../../ci/tools/run.ts';
 import { tool } from '../../ci/tools/tools.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues } from '../../generator/environment.ts';
 import { type Fleet, testFleet, tinyServer } from './fleet.ts';
 import { load } from './load.ts';
 import { chart, environments } from './render.ts';
 
-const merged = (...values: ValuesOverrides[]) => values.reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
-
 /** Where upgrades have data to keep: a claim that the servers share. A server that pulls for itself is beside them. */
-const values = merged(
+const values = mergedValues(
   tinyServer('one', { replicas: { min: 2, max: 3 }, cache: { mode: 'shared' } }),
   tinyServer('two', { replicas: { min: 2, max: 3 } }),
   {
@@ -76,7 +74,7 @@ it('upgrades the previous release to this one and back under load: no request fa
   const previous = await previousRelease();
   const image = await previousServiceImage(previous);
   await fleet.namespace.cluster.loadImages(image);
-  const before = merged(values, { image: { repository: image.repository, tag: image.tag } });
+  const before = mergedValues(values, { image: { repository: image.repository, tag: image.tag } });
   const past = fleet.valuesFile(before);
   await withoutImages(past);
   await fleet.helm(['install', 'fleet', previous.chart, '--values', past]);

@@ -1,13 +1,11 @@
 import { expect, it } from 'vitest';
 import { type Fleet, testFleet, tinyServer } from '../../charts/tests/fleet.ts';
 import { visitors } from '../../charts/tests/visitors.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { type DeployOptions, deployTo, gateways, pendingRevision, refusing, tell } from './testing.ts';
 
 const valuesWith = (...more: ValuesOverrides[]): ValuesOverrides =>
-  [tinyServer('one', { ollama: { parallel: 2 } }), ...more].reduce(
-    (all, one) => mergeValues(all, one) as ValuesOverrides,
-  );
+  mergedValues(tinyServer('one', { ollama: { parallel: 2 } }), ...more);
 
 const blueGreen = (fleet: Fleet, values: ValuesOverrides, options: DeployOptions = {}) =>
   deployTo(fleet, values, {

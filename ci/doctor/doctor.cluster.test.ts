@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Fleet, testFleet, tinyServer } from '../../charts/tests/fleet.ts';
-import { mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
+import { mergedValues, mergeValues, type ValuesOverrides } from '../../generator/environment.ts';
 import { offerFakeGpus } from '../cluster/fake-gpus.ts';
 import type { Resource } from '../cluster/testing.ts';
 import { temporaryFolder } from '../testing/project.ts';
@@ -14,8 +14,6 @@ import { openSocket } from './api.ts';
 import { checksFor } from './checks.ts';
 import { type Judged, judge } from './finding.ts';
 import { examine } from './way.ts';
-
-const merged = (...values: ValuesOverrides[]) => values.reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
 
 /** A server with a whole core for its one thread, of which little is set aside. */
 const cpu = { cpu: '1', cpuRequest: '50m' };
@@ -175,7 +173,7 @@ describe('a release that does not come up', () => {
     const many = Object.fromEntries(pulls.map((pull, index) => [`big-${index}`, { pull }]));
     const gateway = { apiKeys: { enabled: true, existingSecret: 'no-keys' } };
     await fleet.deploy(
-      merged(
+      mergedValues(
         server('nosuch'),
         { models: { nosuch: { pull: 'nosuch:1b' } } },
         {
@@ -313,7 +311,7 @@ describe('a release that serves, but not well', () => {
   beforeAll(async () => {
     fleet = await testFleet();
     await fleet.deploy(
-      merged(
+      mergedValues(
         server('one', { resources: { cpu: '400m', cpuRequest: '50m' }, replicas: { min: 1, max: 1 } }),
         server('two'),
         { gateway: { queue: { depth: 3 } } },

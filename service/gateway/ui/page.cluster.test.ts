@@ -7,7 +7,7 @@ import { blobsPort } from '../../../ci/cluster/layout.ts';
 import { runInNode } from '../../../ci/cluster/node.ts';
 import { testCluster } from '../../../ci/cluster/testing.ts';
 import { root } from '../../../ci/tools/paths.ts';
-import { mergeValues, type ValuesOverrides } from '../../../generator/environment.ts';
+import { mergedValues } from '../../../generator/environment.ts';
 import { barriers, openPage, screens, startBrowser } from '../../testing/browser.ts';
 
 /** What is shown comes every two seconds, and some of it every ten; on a busy machine later. */
@@ -20,8 +20,6 @@ beforeAll(async () => {
   browser = stack.use(await startBrowser());
 });
 afterAll(() => stack.disposeAsync());
-
-const merged = (...values: ValuesOverrides[]) => values.reduce((all, one) => mergeValues(all, one) as ValuesOverrides);
 
 /** Has the model registry of the cluster give away its blobs this slowly. */
 async function slowDownloads(bytesPerSecond: number): Promise<AsyncDisposable> {
@@ -78,7 +76,7 @@ it('shows a replica that downloads, loads, is ready and drains, at two gateways 
   await using fleet = await testFleet();
   const { namespace } = fleet;
   const costs = { costPerHour: 0.25 };
-  const before = merged(
+  const before = mergedValues(
     { gateway: { replicas: { min: 2, max: 2 }, service: { sessionAffinitySeconds: 0 } } },
     tinyServer('translation', { ...costs, replicas: { min: 1, max: 2 } }),
     tinyServer('archive', { ...costs, replicas: { min: 0, max: 1 } }),
@@ -103,7 +101,7 @@ it('shows a replica that downloads, loads, is ready and drains, at two gateways 
   const keys = ['contracts', ...Object.keys(models)];
   const resources = { cpu: '200m', memory: '700M' };
   const slow = tinyServer('contracts', { ...costs, resources, models: keys, replicas: { min: 1, max: 2 } });
-  await fleet.deploy(merged(before, slow, { models }));
+  await fleet.deploy(mergedValues(before, slow, { models }));
   await using opened = await openPage(browser, `${await fleet.address()}/ui/`, { viewport: screens.desktop });
   const { page, errors } = opened;
   const stateOf = (model: string) => page.locator(`tr:has(a[href="#/models/${model}"]) .state`);
@@ -163,7 +161,7 @@ it('shows a replica that downloads, loads, is ready and drains, at two gateways 
 it('says why a download fails, and what to do, before the pod was ever ready', async () => {
   await using fleet = await testFleet();
   const one = tinyServer('translation', { replicas: { min: 1, max: 2 } });
-  await fleet.deploy(merged(one, { models: { translation: { pull: 'nosuch:1b' } } }));
+  await fleet.deploy(mergedValues(one, { models: { translation: { pull: 'nosuch:1b' } } }));
   await fleet.untilGateway();
   await using opened = await openPage(browser, `${await fleet.address()}/ui/`, { viewport: screens.phone });
   const { page } = opened;
